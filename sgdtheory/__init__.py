@@ -1,0 +1,40 @@
+"""Executable, checked theory of stochastic gradient descent.
+
+One symbolic definition of a problem and of an optimizer gives both the derivation and the compiled simulator; a claim
+is proved symbolically, tested by simulation with known error rates, and drawn.
+
+Names load when first used, so that ``import sgdtheory`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "catalogue": ("quadratic", "scalar_mean", "single_feature", "sticky_1d", "sticky_2d"),
+    "dynamics": ("Dynamics", "make_dynamics"),
+    "errors": ("ArgumentError", "NoClosedFormError"),
+    "expressions": ("parse",),
+    "laws": ("Dataset", "Fresh", "Normal", "Rademacher", "Uniform"),
+    "optimizers": ("EMAMomentum", "Momentum", "Nesterov", "Optimizer", "SGD"),
+    "measure.loss": ("numeric_loss",),
+    "problem": ("Problem", "landscape"),
+    "simulation.ensemble": ("simulate",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(["__version__", *_HOME_OF])
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'sgdtheory' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(f"sgdtheory.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,273 @@
+"""Claims as data: a statement, what it assumes, where it comes from, the evidence, and the wrong answers to reject.
+
+Nothing here runs. A statement is a sympy relation between *quantity symbols* (what is derived or measured) and the
+symbols of the assumptions. Each evidence says how to obtain the quantities, independently of the statement; `verify`
+puts them in and judges. A mutant is a plausible wrong statement (or premise) put before the same evidence: an evidence
+that rejects none of them shows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from random import Random
+from typing import Literal
+
+import sympy as sp
+
+from sgdtheory.laws import Law, Number
+from sgdtheory.optimizers import Optimizer
+from sgdtheory.problem import Problem
+from sgdtheory.sources import Source
+
+Status = Literal["exact", "leading-order", "approximate", "corrected"]
+Case = Mapping[sp.Symbol, sp.Expr]
+"""Values for (some of) the symbols of a statement."""
+
+THEORIES = {
+    "LCA": "loss-change-allocation",
+    "DEG": "degenerate-landscapes",
+    "VIS": "loss-landscape-slices",
+    "LIE": "lie-brackets",
+    "MCA": "lectures",
+    "STA": "stationarity",
+}
+"""Claim id prefix → name of the theory."""
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """Where one symbol may lie, or a condition between several.
+
+    Parameters
+    ----------
+    prose : str
+        As a reader should see it, for example "learning rate α > 0".
+    symbol : Symbol, optional
+        The symbol restricted by `domain`.
+    domain : sympy Set, optional
+        Its values; test points are drawn from it and its closed ends are always tried.
+    condition : sympy Boolean, optional
+        A relation between symbols that test points must satisfy.
+    """
+
+    prose: str
+    symbol: sp.Symbol | None = None
+    domain: sp.Set = sp.S.Reals
+    condition: sp.Basic = sp.true
+
+
+def positive(symbol: sp.Symbol, meaning: str = "") -> Assumption:
+    """Assume symbol > 0."""
+    return Assumption(_prose(f"{symbol} > 0", meaning), symbol, sp.Interval.open(0, sp.oo))
+
+
+def real(symbol: sp.Symbol, meaning: str = "") -> Assumption:
+    """Assume symbol is any real number."""
+    return Assumption(_prose(f"{symbol} real", meaning), symbol, sp.S.Reals)
+
+
+def between(symbol: sp.Symbol, low: Number, high: Number, meaning: str = "") -> Assumption:
+    """Assume low ≤ symbol < high."""
+    return Assumption(_prose(f"{low} ≤ {symbol} < {high}", meaning), symbol, sp.Interval.Ropen(low, high))
+
+
+def where(condition: sp.Basic, prose: str) -> Assumption:
+    """Assume a relation between symbols."""
+    return Assumption(prose, None, sp.S.Reals, condition)
+
+
+def given(prose: str) -> Assumption:
+    """Assume something only prose can say (a smoothness class, a convention)."""
+    return Assumption(prose)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Exact proof: with the derived quantities put in, the statement follows by algebra from the assumptions.
+
+    Parameters
+    ----------
+    derivation : callable
+        Returns the derived quantities, or several such cases (components of a vector), all of which must satisfy the
+        statement. Its docstring is the proof in words.
+    remainder : (Symbol, int), optional
+        (ε, p): both sides agree up to O(ε^p), that is, coefficients below ε^p agree.
+    """
+
+    derivation: Callable[[], Case | Sequence[Case]]
+    remainder: tuple[sp.Symbol, int] | None = None
+
+
+@dataclass(frozen=True)
+class Recursion:
+    """Numbers without randomness: iterate the definition at given points and compare.
+
+    Parameters
+    ----------
+    run : callable
+        Point → that point together with the measured quantities (or several such cases).
+    points : sequence of mappings
+        Values of the assumptions' symbols.
+    tolerance : float
+        Relative error allowed, from the length of the iteration; state the reason beside it.
+    """
+
+    run: Callable[[Case], Case | Sequence[Case]]
+    points: tuple[Case, ...]
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Property:
+    """Random exact instances: rational numbers in, equality without tolerance.
+
+    Parameters
+    ----------
+    instance : callable
+        Random generator → values of all symbols of the statement (or several such cases), as exact rationals.
+    examples : int
+        How many instances.
+    remainder : (Symbol, int), optional
+        As in `Identity`, for values that are polynomials in ε with rational coefficients.
+    """
+
+    instance: Callable[[Random], Case | Sequence[Case]]
+    examples: int = 50
+    remainder: tuple[sp.Symbol, int] | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """Convergence: the two sides of an equation differ by O(ε^order), seen in exact arithmetic at halving ε.
+
+    Parameters
+    ----------
+    measure : callable
+        ε (a Fraction) → values of all symbols of the statement.
+    step : Symbol
+        ε.
+    order : int
+        Order of the difference; a wrong coefficient anywhere below shows as a smaller slope.
+    first : Fraction
+        The largest ε; it is halved six times.
+    """
+
+    measure: Callable[[Fraction], Case]
+    step: sp.Symbol
+    order: int
+    first: Fraction = Fraction(1, 64)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Monte Carlo: simulate replicas and test a moment of the end state against the statement.
+
+    The number of replicas is designed from the false-alarm share of the budget and the resolution.
+
+    Parameters
+    ----------
+    quantity : Symbol
+        The quantity of the statement that is estimated.
+    observable : expression
+        In the coordinates at the end of the run.
+    statistic : {"variance", "mean"}
+        ``variance``: of a normal observable, tested by its exact χ² law. ``mean``: by the central limit theorem.
+    problem, optimizer : Problem, Optimizer
+        With symbols; `values` gives numbers to both and to the statement.
+    values : mapping of Symbol to number
+        Includes the batch size.
+    steps : int
+        Length of a run.
+    start : sequence of numbers or laws
+        Where runs start, one entry a coordinate.
+    resolution : float
+        Relative error of the quantity that must be detected (missed with probability at most 10⁻³).
+    """
+
+    quantity: sp.Symbol
+    observable: sp.Expr
+    statistic: Literal["variance", "mean"]
+    problem: Problem
+    optimizer: Optimizer
+    values: Mapping[sp.Symbol, float]
+    steps: int
+    start: tuple[Number | Law, ...]
+    resolution: float
+
+
+Evidence = Identity | Recursion | Property | Order | Ensemble
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A plausible wrong answer that the evidence must reject.
+
+    Parameters
+    ----------
+    name : str
+        What is wrong with it.
+    statement : sympy Boolean, optional
+        The wrong statement; the claim's own by default.
+    evidence : tuple of Evidence, optional
+        Evidence under a wrong premise (another optimizer, say); the claim's own by default.
+    """
+
+    name: str
+    statement: sp.Basic | None = None
+    evidence: tuple[Evidence, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One line of the theory ledger.
+
+    Parameters
+    ----------
+    id : str
+        Permanent, such as ``LCA-03``.
+    slug : str
+        Readable, such as ``lca.naive``; accepted wherever the id is.
+    title : str
+        One sentence.
+    status : {"exact", "leading-order", "approximate", "corrected"}
+        Of the source's statement; ``corrected`` means that it is wrong as printed.
+    statement : sympy Boolean
+        Relations between quantity symbols and the symbols of the assumptions.
+    assumptions : tuple of Assumption
+    source : Source
+    evidence : tuple of Evidence
+    mutants : tuple of Mutant
+        If the status is ``corrected``, the first mutant is the source's statement.
+    meanings : mapping of Symbol to str
+        What each quantity symbol of the statement stands for.
+    note : str
+        What a reader should know besides.
+    """
+
+    id: str
+    slug: str
+    title: str
+    status: Status
+    statement: sp.Basic
+    assumptions: tuple[Assumption, ...]
+    source: Source
+    evidence: tuple[Evidence, ...]
+    mutants: tuple[Mutant, ...]
+    meanings: tuple[tuple[sp.Symbol, str], ...] = ()
+    note: str = ""
+
+    @property
+    def theory(self) -> str:
+        """Name of the theory the id belongs to."""
+        return THEORIES[self.id.split("-")[0]]
+
+    @property
+    def derivation(self) -> Callable[[], Case | Sequence[Case]] | None:
+        """The symbolic derivation, if there is one."""
+        return next((e.derivation for e in self.evidence if isinstance(e, Identity)), None)
+
+
+def _prose(fact: str, meaning: str) -> str:
+    return f"{meaning}: {fact}" if meaning else fact

@@ -1,0 +1,135 @@
+"""Dynamics, the waist: one stochastic step as a value, from which derivations and simulators both come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from sgdtheory.errors import ArgumentError
+from sgdtheory.laws import Data, Number
+from sgdtheory.optimizers import Optimizer
+from sgdtheory.problem import Problem
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """One step of an optimizer on a problem.
+
+    A step takes the gradient at `gradient_at`, averages `example_gradient` over a batch drawn from `data`, calls the
+    averages `batch_gradient`, and sets the state to `step`. Expressions refer to values before the step.
+
+    Parameters
+    ----------
+    coordinates : tuple of d Symbols
+    memory : tuple of Symbols
+        Optimizer buffers, those of the first coordinate first; the state is coordinates + memory.
+    gradient_at : tuple of d expressions
+        In the state.
+    example_gradient : tuple of d expressions
+        In the coordinates and the data symbols.
+    data : Fresh or Dataset
+    batch_gradient : tuple of d Symbols
+    step : tuple of expressions
+        Next state, in the state and `batch_gradient`.
+    parameters : tuple of (Symbol, value or None)
+        Every further symbol; None where no number was given.
+    """
+
+    coordinates: tuple[sp.Symbol, ...]
+    memory: tuple[sp.Symbol, ...]
+    gradient_at: tuple[sp.Expr, ...]
+    example_gradient: tuple[sp.Expr, ...]
+    data: Data
+    batch_gradient: tuple[sp.Symbol, ...]
+    step: tuple[sp.Expr, ...]
+    parameters: tuple[tuple[sp.Symbol, sp.Expr | None], ...]
+
+    @property
+    def state(self) -> tuple[sp.Symbol, ...]:
+        """Coordinates, then memory."""
+        return self.coordinates + self.memory
+
+    @property
+    def unbound(self) -> tuple[str, ...]:
+        """Names of parameters without a value."""
+        return tuple(symbol.name for symbol, value in self.parameters if value is None)
+
+
+def make_dynamics(problem: Problem, optimizer: Optimizer) -> Dynamics:
+    """Join a problem and an optimizer into one step.
+
+    Parameters
+    ----------
+    problem : Problem
+    optimizer : Optimizer
+
+    Returns
+    -------
+    Dynamics
+
+    Raises
+    ------
+    ArgumentError
+        If a symbol means one thing in the problem and another in the optimizer.
+
+    Examples
+    --------
+    >>> from sgdtheory import Momentum, landscape
+    >>> dynamics = make_dynamics(landscape("w**2/2", ["w"]), Momentum())
+    >>> dynamics.state, dynamics.step
+    ((w, v[w]), (-eta*g[w] - mu*v[w] + w, eta*g[w] + mu*v[w]))
+    """
+    coordinates = problem.coordinates
+    symbolic = _with_symbols(optimizer)
+    gradients = tuple(sp.Symbol(f"g[{w.name}]", real=True) for w in coordinates)
+    buffers = tuple(tuple(sp.Symbol(f"{m.name}[{w.name}]", real=True) for m in optimizer.buffers) for w in coordinates)
+    updates = [symbolic.update(g, w, m) for g, w, m in zip(gradients, coordinates, buffers, strict=True)]
+    memory = tuple(symbol for row in buffers for symbol in row)
+    used = {*coordinates, *problem.data.symbols, *(s for s, _ in problem.parameters), *problem.free_parameters}
+    clash = used & {*gradients, *memory, *symbolic.values}
+    if clash:
+        raise ArgumentError("problem", f"symbols {sorted(s.name for s in clash)}", "names the optimizer does not use")
+    hyper = tuple((h.symbol, h.value if h.value.is_number else None) for h in optimizer.hyperparameters)
+    return Dynamics(
+        coordinates=coordinates,
+        memory=memory,
+        gradient_at=tuple(symbolic.lookahead(w, m) for w, m in zip(coordinates, buffers, strict=True)),
+        example_gradient=tuple(problem.example_gradient),
+        data=problem.data,
+        batch_gradient=gradients,
+        step=tuple(u.position for u in updates) + tuple(m for u in updates for m in u.memory),
+        parameters=hyper + problem.parameters + tuple((s, None) for s in problem.free_parameters),
+    )
+
+
+def mean_step(problem: Problem, optimizer: Optimizer, batch_size: Number) -> tuple[sp.Matrix, sp.Matrix]:
+    """Return the mean of the next state given the state, and its covariance, for one batch.
+
+    Parameters
+    ----------
+    problem : Problem
+        With closed-form gradient and gradient noise.
+    optimizer : Optimizer
+        Any rule here is affine in the gradient.
+    batch_size : number or Symbol
+
+    Returns
+    -------
+    mean : Matrix, shape (m, 1)
+        In the state of ``make_dynamics(problem, optimizer)`` and the hyperparameter values.
+    covariance : Matrix, shape (m, m)
+    """
+    dynamics = make_dynamics(problem, optimizer)
+    at = dict(zip(problem.coordinates, dynamics.gradient_at, strict=True))
+    step = sp.Matrix(dynamics.step)
+    values = {**optimizer.values, **dict(problem.parameters)}
+    push = step.jacobian(dynamics.batch_gradient)
+    mean_gradient = dict(zip(dynamics.batch_gradient, problem.gradient.xreplace(at), strict=True))
+    noise = sp.Matrix(problem.batch_noise(batch_size)).xreplace(at)
+    return step.xreplace(mean_gradient).xreplace(values), (push * noise * push.T).xreplace(values)
+
+
+def _with_symbols(optimizer: Optimizer) -> Optimizer:
+    """Return the rule with its hyperparameters as symbols, so that one kernel serves all values."""
+    return replace(optimizer, hyperparameters=tuple(replace(h, value=h.symbol) for h in optimizer.hyperparameters))

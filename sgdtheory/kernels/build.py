@@ -1,0 +1,97 @@
+"""Turn generated source into a loaded module, once: the file is named by its content, so a cache can't go stale."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import platform
+import tempfile
+import threading
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from sgdtheory.errors import ArgumentError
+
+_LOCK = threading.Lock()
+_LOADED: dict[str, ModuleType] = {}
+
+
+def digest(source: str) -> str:
+    """Return the name of a kernel: a hash of its text and of what compiles it."""
+    from importlib.metadata import version
+
+    identity = "\n".join((source, f"numba {version('numba')}", f"python {platform.python_version()}"))
+    return hashlib.sha256(identity.encode()).hexdigest()[:20]
+
+
+@cache
+def cache_folder() -> Path:
+    """Return the folder generated kernels live in.
+
+    ``SGDTHEORY_CACHE_DIR`` if set, else the user's cache folder, else (where neither can be written) a temporary one.
+
+    Raises
+    ------
+    ArgumentError
+        If ``SGDTHEORY_CACHE_DIR`` is set and cannot be written.
+    """
+    chosen = os.environ.get("SGDTHEORY_CACHE_DIR")
+    if chosen:
+        if not _writable(Path(chosen)):
+            raise ArgumentError("SGDTHEORY_CACHE_DIR", chosen, "a folder that can be written", "choose another or unset it")
+        return Path(chosen)
+    import platformdirs
+
+    usual = Path(platformdirs.user_cache_dir("sgdtheory", appauthor=False)) / "kernels"
+    return usual if _writable(usual) else Path(tempfile.mkdtemp(prefix="sgdtheory-"))
+
+
+def build(source: str) -> ModuleType:
+    """Load generated source as a module, compiling it unless the cache has it.
+
+    Parameters
+    ----------
+    source : str
+        From `emit`.
+
+    Returns
+    -------
+    module
+        With the function ``run``.
+    """
+    name = digest(source)
+    with _LOCK:  # one thread compiles, the others wait for it
+        if name not in _LOADED:
+            _LOADED[name] = _load(_store(source, name), name)
+        return _LOADED[name]
+
+
+def _store(source: str, name: str) -> Path:
+    """Write the file if it is not there, atomically: another process may be doing the same."""
+    path = cache_folder() / f"kernel_{name}.py"
+    if not path.exists():
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(source)
+        os.replace(temporary, path)
+    return path
+
+
+def _load(path: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"sgdtheory_kernel_{name}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load the generated kernel {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,205 @@
+"""Lower a Dynamics to straight-line programs over safe names: the user's names end here.
+
+Every symbol gets a canonical name by its role (``s`` state, ``x`` data, ``g`` batch gradient, ``p`` parameters, ``q``
+numbers of the start, ``n`` and ``u`` primitive draws, ``t`` temporaries), so that generated source depends on structure
+alone and no user-chosen name can reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+
+import sympy as sp
+
+from sgdtheory.dynamics import Dynamics
+from sgdtheory.errors import ArgumentError
+from sgdtheory.expressions import check_expression
+from sgdtheory.laws import Fresh, Law, Number
+
+Start = tuple[Number | Law, ...] | None
+"""Where replicas start, one entry a coordinate; None where the points are given as an array."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Assignments in order, then the results."""
+
+    assignments: tuple[tuple[sp.Symbol, sp.Expr], ...]
+    results: tuple[sp.Expr, ...]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """A block fed by primitive draws: ``n0, n1, …`` standard normal and ``u0, u1, …`` uniform."""
+
+    normals: int
+    uniforms: int
+    block: Block
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a kernel computes, in canonical names.
+
+    Parameters
+    ----------
+    start : Draws or None
+        Coordinates from draws and ``q``; None where the points are given.
+    gradient_at : Block
+        State → the point the gradient is taken at, named by the coordinates.
+    data : Draws or None
+        Fresh data from draws and ``p``; None for a data set.
+    example_gradient : Block
+        Coordinates, data, ``p`` → gradient of one example.
+    step : Block
+        State, batch gradient, ``p`` → next state.
+    sampling : str
+        How a batch is drawn.
+    sizes : tuple of int
+        Numbers of coordinates, state entries, data symbols, parameters, start numbers.
+    recorded : int
+        How many leading state entries are recorded.
+    """
+
+    start: Draws | None
+    gradient_at: Block
+    data: Draws | None
+    example_gradient: Block
+    step: Block
+    sampling: str
+    sizes: tuple[int, int, int, int, int]
+    recorded: int
+
+
+def lower(dynamics: Dynamics, start: Start, record_memory: bool = False) -> Program:
+    """Rename, check and simplify a Dynamics for printing.
+
+    Raises
+    ------
+    ArgumentError
+        For a node that kernels cannot print, naming it.
+    """
+    state = _names("s", dynamics.state)
+    data = _names("x", dynamics.data.symbols)
+    gradients = _names("g", dynamics.batch_gradient)
+    parameters = _names("p", (symbol for symbol, _ in dynamics.parameters))
+    known = state | data | gradients | parameters
+
+    def block(expressions: Iterable[sp.Expr], where: str) -> Block:
+        return _block([check_expression(e, known, where).xreplace(known) for e in expressions])
+
+    fresh = isinstance(dynamics.data, Fresh)
+    start_numbers = () if start is None else start_values(start)
+    return Program(
+        start=None if start is None else _start(start),
+        gradient_at=block(dynamics.gradient_at, "gradient_at"),
+        data=_draws([law for _, law in dynamics.data.laws], parameters) if isinstance(dynamics.data, Fresh) else None,
+        example_gradient=block(dynamics.example_gradient, "example_loss"),
+        step=block(dynamics.step, "step"),
+        sampling="fresh" if fresh else dynamics.data.sampling,
+        sizes=(len(dynamics.coordinates), len(state), len(data), len(parameters), len(start_numbers)),
+        recorded=len(state) if record_memory else len(dynamics.coordinates),
+    )
+
+
+def start_values(start: Sequence[Number | Law]) -> tuple[sp.Expr, ...]:
+    """Return the numbers of a start, in the order kernels expect them (``q0, q1, …``)."""
+    return tuple(sp.sympify(n) for entry in start for n in _law_numbers(entry))
+
+
+def _law_numbers(entry: Number | Law) -> list[Number]:
+    if not hasattr(entry, "transform"):
+        return [entry]
+    return [getattr(entry, field.name) for field in fields(entry)]  # type: ignore[arg-type]
+
+
+def _start(start: Sequence[Number | Law]) -> Draws:
+    """Lower a start with its numbers replaced by ``q``, so that one kernel serves all of them."""
+    counter = iter(range(len(start_values(start))))
+    symbolic: list[sp.Expr | Law] = []
+    for entry in start:
+        numbers = [sp.Symbol(f"q{next(counter)}", real=True) for _ in _law_numbers(entry)]
+        symbolic.append(type(entry)(*numbers) if hasattr(entry, "transform") else numbers[0])
+    return _draws(symbolic, {})
+
+
+def _draws(laws: Sequence[sp.Expr | Law], names: dict[sp.Symbol, sp.Symbol]) -> Draws:
+    counts = {"normal": 0, "uniform": 0}
+    expressions = []
+    for law in laws:
+        if not hasattr(law, "transform"):
+            expressions.append(law)
+            continue
+        draw = sp.Symbol(f"{law.primitive[0]}{counts[law.primitive]}", real=True)
+        counts[law.primitive] += 1
+        own = {s: names.get(s, s) for s in _free_symbols(law)}
+        unknown = [s.name for s in own if s not in names and not s.name.startswith("q")]
+        if unknown:
+            raise ArgumentError("data", f"symbols {unknown} in a law", "parameters of the problem", "bind them")
+        expressions.append(law.transform(draw).xreplace(own))
+    return Draws(counts["normal"], counts["uniform"], _block(expressions))
+
+
+def _free_symbols(law: Law) -> set[sp.Symbol]:
+    return set().union(*(sp.sympify(getattr(law, f.name)).free_symbols for f in fields(law)))  # type: ignore[arg-type]
+
+
+def _names(prefix: str, symbols: Iterable[sp.Symbol]) -> dict[sp.Symbol, sp.Symbol]:
+    """Map symbols to canonical ones that keep their assumptions."""
+    return {s: sp.Symbol(f"{prefix}{i}", **s.assumptions0) for i, s in enumerate(symbols)}
+
+
+def _block(expressions: Sequence[sp.Expr]) -> Block:
+    """Share common subexpressions and turn whole powers into products."""
+    fresh = _numbered("t")
+    shared, results = sp.cse(list(expressions), symbols=fresh, order="canonical", list=True)
+    products = _Products(fresh)
+    for symbol, expression in shared:
+        products.assign(symbol, expression)
+    return Block(*reversed((tuple(products.rewrite(r) for r in results), tuple(products.assignments))))
+
+
+def _numbered(prefix: str) -> Iterable[sp.Symbol]:
+    number = 0
+    while True:
+        yield sp.Symbol(f"{prefix}{number}", real=True)
+        number += 1
+
+
+class _Products:
+    """Rewrite x**n, n whole, as products of shared squares: no pow call, the same roundings on every target."""
+
+    def __init__(self, fresh: Iterable[sp.Symbol]) -> None:
+        self.fresh = iter(fresh)
+        self.assignments: list[tuple[sp.Symbol, sp.Expr]] = []
+        self.powers: dict[tuple[sp.Expr, int], sp.Symbol] = {}
+
+    def assign(self, symbol: sp.Symbol, expression: sp.Expr) -> None:
+        self.assignments.append((symbol, self.rewrite(expression)))
+
+    def rewrite(self, expression: sp.Expr) -> sp.Expr:
+        if not expression.args:
+            return expression
+        if isinstance(expression, sp.Pow) and expression.exp.is_Integer and abs(expression.exp) > 1:
+            power = self._power(self.rewrite(expression.base), abs(int(expression.exp)))
+            return power if expression.exp > 0 else 1 / power
+        arguments = [self.rewrite(a) for a in expression.args]
+        return expression.func(*arguments) if arguments != list(expression.args) else expression
+
+    def _power(self, base: sp.Expr, exponent: int) -> sp.Symbol:
+        if exponent == 1:
+            return base if isinstance(base, sp.Symbol) else self._named((base, 1), lambda: base)
+        name = base if isinstance(base, sp.Symbol) else self._power(base, 1)
+        half = exponent // 2
+        return self._named(
+            (name, exponent),
+            lambda: sp.Mul(self._power(name, exponent - half), self._power(name, half), evaluate=False),
+        )
+
+    def _named(self, key: tuple[sp.Expr, int], value: Callable[[], sp.Expr]) -> sp.Symbol:
+        if key not in self.powers:
+            expression = value()
+            self.powers[key] = next(self.fresh)
+            self.assignments.append((self.powers[key], expression))
+        return self.powers[key]

@@ -1,0 +1,37 @@
+"""The functions of `math`, total as IEEE arithmetic has them: what a plain-Python kernel calls.
+
+Compiled code returns infinities and NaN where `math` raises; the twin must do the same. Results are ``float64``
+scalars, so that division by zero in the twin also follows IEEE.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+
+def _total(function: Callable[[float], float], overflow: float = math.inf) -> Callable[[float], np.float64]:
+    def wrapped(x: float) -> np.float64:
+        try:
+            return np.float64(function(x))
+        except OverflowError:
+            return np.float64(math.copysign(overflow, x) if function is math.sinh else overflow)
+        except ValueError:
+            return np.float64(-math.inf if function is math.log and x == 0 else math.nan)
+
+    return wrapped
+
+
+exp, log, sqrt = _total(math.exp), _total(math.log), _total(math.sqrt)
+sin, cos, tan = _total(math.sin), _total(math.cos), _total(math.tan)
+asin, acos, atan = _total(math.asin), _total(math.acos), _total(math.atan)
+sinh, cosh, tanh = _total(math.sinh), _total(math.cosh), _total(math.tanh)
+erf = _total(math.erf)
+isfinite, pi, nan = math.isfinite, math.pi, math.nan
+
+
+def pow(x: float, y: float) -> np.float64:  # noqa: A001  the C name, as printed
+    """Return x to the power y, infinities and NaN included."""
+    return np.float64(x) ** np.float64(y)

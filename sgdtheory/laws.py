@@ -1,0 +1,305 @@
+"""Laws of data: what a random symbol is, what a batch is, and exact expectations over either."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Literal, Protocol
+
+import numpy as np
+import sympy as sp
+from numpy.typing import ArrayLike, NDArray
+
+from sgdtheory.errors import ArgumentError, NoClosedFormError
+
+Primitive = Literal["normal", "uniform"]
+Number = int | float | sp.Expr
+
+SAMPLINGS = ("with replacement", "reshuffle", "one epoch", "full batch")
+_MAX_EXPLICIT_SUM = 256  # above this many samples a sum over a data set is only formed through moments
+
+
+class Law(Protocol):
+    """A distribution on the line, given as a transform of a primitive one."""
+
+    @property
+    def primitive(self) -> Primitive:
+        """The primitive draw: standard normal, or uniform on [0, 1)."""
+
+    def transform(self, draw: sp.Expr) -> sp.Expr:
+        """Turn a primitive draw into a draw of this law."""
+
+    def moment(self, order: int) -> sp.Expr:
+        """Return E[X^order] exactly."""
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normal law with density ∝ exp(−(x−mean)²/(2 std²)).
+
+    Parameters
+    ----------
+    mean, std : number or expression
+        Mean and standard deviation, std ≥ 0.
+
+    Examples
+    --------
+    >>> Normal(0, 2).moment(4)
+    48
+    """
+
+    mean: sp.Expr = sp.S.Zero
+    std: sp.Expr = sp.S.One
+
+    def __init__(self, mean: Number = 0, std: Number = 1) -> None:
+        _set(self, mean=mean, std=std)
+        if self.std.is_negative:
+            raise ArgumentError("std", std, "a number >= 0", "give the standard deviation, not its negative")
+
+    @property
+    def primitive(self) -> Primitive:
+        """Standard normal."""
+        return "normal"
+
+    def transform(self, draw: sp.Expr) -> sp.Expr:
+        """Return mean + std·draw."""
+        return self.mean + self.std * draw
+
+    def moment(self, order: int) -> sp.Expr:
+        """Return E[X^order] by the binomial formula and the double factorial."""
+        even = range(0, order + 1, 2)
+        terms = (sp.binomial(order, k) * self.mean ** (order - k) * self.std**k * sp.factorial2(k - 1) for k in even)
+        return sp.Add(*terms)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform law on [low, high).
+
+    Examples
+    --------
+    >>> Uniform(-1, 1).moment(2)
+    1/3
+    """
+
+    low: sp.Expr = sp.S.Zero
+    high: sp.Expr = sp.S.One
+
+    def __init__(self, low: Number = 0, high: Number = 1) -> None:
+        _set(self, low=low, high=high)
+        if (self.high - self.low).is_negative:
+            raise ArgumentError("low, high", (low, high), "low <= high", "swap them")
+
+    @property
+    def primitive(self) -> Primitive:
+        """Uniform on [0, 1)."""
+        return "uniform"
+
+    def transform(self, draw: sp.Expr) -> sp.Expr:
+        """Return low + (high − low)·draw."""
+        return self.low + (self.high - self.low) * draw
+
+    def moment(self, order: int) -> sp.Expr:
+        """Return the mean of x^order over the interval, as a polynomial in its ends."""
+        return sp.Add(*(self.low**j * self.high ** (order - j) for j in range(order + 1))) / (order + 1)
+
+
+@dataclass(frozen=True)
+class Rademacher:
+    """A fair sign, −1 or +1.
+
+    Examples
+    --------
+    >>> Rademacher().moment(3), Rademacher().moment(4)
+    (0, 1)
+    """
+
+    @property
+    def primitive(self) -> Primitive:
+        """Uniform on [0, 1)."""
+        return "uniform"
+
+    def transform(self, draw: sp.Expr) -> sp.Expr:
+        """Return −1 below one half, +1 from there on."""
+        return sp.Piecewise((-1, draw < sp.Rational(1, 2)), (1, True))
+
+    def moment(self, order: int) -> sp.Expr:
+        """Return 1 for even orders, 0 for odd ones."""
+        return sp.Integer(1 - order % 2)
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Fresh, independent examples at every draw: each data symbol with its law.
+
+    Without symbols the data are empty and every example gradient is the full gradient.
+
+    Parameters
+    ----------
+    **laws : Law
+        Data symbol (by name) → law.
+
+    Examples
+    --------
+    >>> data = Fresh(x=Normal(0, 1), y=Normal(0, 2))
+    >>> [s.name for s in data.symbols]
+    ['x', 'y']
+    """
+
+    laws: tuple[tuple[sp.Symbol, Law], ...]
+
+    def __init__(self, **laws: Law) -> None:
+        for name, law in laws.items():
+            if not hasattr(law, "transform"):
+                raise ArgumentError(name, law, "a law such as Normal(0, 1)", f"write {name}=Normal(...)")
+        object.__setattr__(self, "laws", tuple((data_symbol(name), law) for name, law in laws.items()))
+
+    @property
+    def symbols(self) -> tuple[sp.Symbol, ...]:
+        """The data symbols."""
+        return tuple(symbol for symbol, _ in self.laws)
+
+    @property
+    def sampling(self) -> str:
+        """How batches are drawn."""
+        return "fresh"
+
+    def mean(self, expression: sp.Expr) -> sp.Expr:
+        """Return the exact expectation of a polynomial in the data symbols.
+
+        Raises
+        ------
+        NoClosedFormError
+            If the expression is not polynomial in the data.
+        """
+        present = [(s, law) for s, law in self.laws if expression.has(s)]
+        if not present:
+            return expression
+        terms = _data_polynomial(expression, [s for s, _ in present])
+        if terms is None:
+            raise NoClosedFormError(
+                f"E[{expression}] over {', '.join(str(s) for s, _ in present)} is not polynomial in the data. "
+                "Fix: use a Dataset, or give the population loss itself with landscape(...)"
+            )
+        return sp.Add(
+            *(c * prod(law.moment(k) for (_, law), k in zip(present, powers, strict=True)) for powers, c in terms)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A finite data set and the way batches are drawn from it.
+
+    Parameters
+    ----------
+    sampling : {"with replacement", "reshuffle", "one epoch", "full batch"}
+        ``reshuffle``: every epoch a new uniform order for every replica, batches without replacement, a last
+        incomplete batch dropped. ``one epoch``: the same, but no step beyond the first epoch.
+    **columns : array_like, shape (n,)
+        Data symbol (by name) → its n values.
+
+    Examples
+    --------
+    >>> data = Dataset(x=[1, 2, 3], y=[0, 0, 1], sampling="one epoch")
+    >>> data.size, data.mean(data.symbols[0] ** 2)
+    (3, 4.66666666666667)
+    """
+
+    symbols: tuple[sp.Symbol, ...]
+    values: NDArray[np.float64]
+    sampling: str
+
+    def __init__(self, *, sampling: str = "with replacement", **columns: ArrayLike) -> None:
+        if sampling not in SAMPLINGS:
+            raise ArgumentError("sampling", sampling, " | ".join(SAMPLINGS))
+        if not columns:
+            raise ArgumentError("columns", "{}", "at least one named column", "write Dataset(x=..., y=...)")
+        arrays = {name: np.array(column, dtype=np.float64) for name, column in columns.items()}
+        size = len(next(iter(arrays.values())).reshape(-1))
+        for name, array in arrays.items():
+            if array.shape != (size,) or size == 0:
+                raise ArgumentError(name, f"shape {array.shape}", f"shape ({size or 'n >= 1'},)", "one value a sample")
+            if not np.isfinite(array).all():
+                bad = int(np.flatnonzero(~np.isfinite(array))[0])
+                raise ArgumentError(name, f"{array[bad]} at sample {bad}", "finite numbers", "drop or repair the sample")
+        table = np.column_stack(list(arrays.values()))
+        table.setflags(write=False)
+        object.__setattr__(self, "symbols", tuple(data_symbol(name) for name in arrays))
+        object.__setattr__(self, "values", table)
+        object.__setattr__(self, "sampling", sampling)
+
+    @property
+    def size(self) -> int:
+        """Number of samples n."""
+        return int(self.values.shape[0])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the values, short."""
+        return hashlib.sha256(self.values.tobytes()).hexdigest()[:16]
+
+    def _identity(self) -> tuple[object, ...]:
+        return (self.symbols, self.sampling, self.size, self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dataset) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def __repr__(self) -> str:
+        names = ", ".join(s.name for s in self.symbols)
+        return f"Dataset({names}: {self.size} samples, {self.sampling}, digest {self.digest})"
+
+    def mean(self, expression: sp.Expr) -> sp.Expr:
+        """Return the mean over the samples: through empirical moments where polynomial, else summed out.
+
+        Raises
+        ------
+        NoClosedFormError
+            If the expression is not polynomial in the data and there are more than 256 samples.
+        """
+        if not expression.has(*self.symbols):
+            return expression
+        terms = _data_polynomial(expression, self.symbols)
+        if terms is not None:
+            moments = ((c, float(np.mean(np.prod(self.values ** np.array(powers), axis=1)))) for powers, c in terms)
+            return sp.Add(*(c * value for c, value in moments))
+        if self.size > _MAX_EXPLICIT_SUM:
+            raise NoClosedFormError(
+                f"a mean over {self.size} samples of an expression that is not polynomial in the data would be "
+                f"{self.size} terms long (limit {_MAX_EXPLICIT_SUM}). Fix: fewer samples, or a polynomial loss"
+            )
+        rows = (dict(zip(self.symbols, map(float, row), strict=True)) for row in self.values)
+        return sp.Add(*(expression.xreplace({s: sp.Float(v) for s, v in row.items()}) for row in rows)) / self.size
+
+
+Data = Fresh | Dataset
+
+
+def data_symbol(name: str) -> sp.Symbol:
+    """Return the real symbol that a data law means by this name."""
+    return sp.Symbol(name, real=True)
+
+
+def _set(value: object, **fields: Number) -> None:
+    for name, entry in fields.items():
+        try:
+            number = sp.sympify(entry) if isinstance(entry, (int, float, sp.Basic, np.number)) else None
+        except (TypeError, sp.SympifyError):
+            number = None
+        if number is None or number.is_finite is False or number is sp.nan:
+            raise ArgumentError(name, entry, "a finite number or a sympy expression")
+        object.__setattr__(value, name, number)
+
+
+def _data_polynomial(
+    expression: sp.Expr, symbols: tuple[sp.Symbol, ...] | list[sp.Symbol]
+) -> list[tuple[tuple[int, ...], sp.Expr]] | None:
+    """Return (powers, coefficient) of a polynomial in `symbols`, or None if it is none."""
+    try:
+        return list(sp.Poly(sp.expand(expression), *symbols).terms())
+    except sp.PolynomialError:
+        return None

@@ -1,0 +1,1 @@
+"""The only place that runs kernels: ensembles in, labelled Datasets out."""
