@@ -13,6 +13,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "claim": ("Assumption", "Claim", "Ensemble", "Identity", "Mutant", "Order", "Property", "Recursion"),
     "catalogue": ("quadratic", "scalar_mean", "single_feature", "sticky_1d", "sticky_2d"),
     "dynamics": ("Dynamics", "make_dynamics"),
     "errors": ("ArgumentError", "NoClosedFormError"),
@@ -22,6 +23,8 @@ _HOMES = {
     "measure.loss": ("numeric_loss",),
     "problem": ("Problem", "landscape"),
     "simulation.ensemble": ("simulate",),
+    "theory.registry": ("claims",),
+    "verify.check": ("check",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -12,6 +12,7 @@ from sgdtheory.laws import Data, Fresh, Law, Normal, Number
 from sgdtheory.problem import Problem, landscape
 from sgdtheory.symbols import curvature, noise_std
 
+_PUBLISHED_W0 = sp.Rational(9, 5)
 _SQUARED_ERROR_FACTOR = {"half squared error": sp.Rational(1, 2), "squared error": sp.S.One}
 
 
@@ -128,7 +129,12 @@ def single_feature(
 
 
 def sticky_1d(
-    d1: int = 1, d2: int = 2, w0: Number = sp.Rational(9, 5), *, convention: str = "half squared error", **options: object
+    d1: int = 1,
+    d2: int = 2,
+    w0: Number = _PUBLISHED_W0,
+    *,
+    convention: str = "half squared error",
+    **options: object,
 ) -> Problem:
     """Sticky landscape on a line: Q(w) = (w + w0)^d1 (w − w0)^d2.
 

@@ -81,7 +81,7 @@ def make_dynamics(problem: Problem, optimizer: Optimizer) -> Dynamics:
     ((w, v[w]), (-eta*g[w] - mu*v[w] + w, eta*g[w] + mu*v[w]))
     """
     coordinates = problem.coordinates
-    symbolic = _with_symbols(optimizer)
+    symbolic = with_symbols(optimizer)
     gradients = tuple(sp.Symbol(f"g[{w.name}]", real=True) for w in coordinates)
     buffers = tuple(tuple(sp.Symbol(f"{m.name}[{w.name}]", real=True) for m in optimizer.buffers) for w in coordinates)
     updates = [symbolic.update(g, w, m) for g, w, m in zip(gradients, coordinates, buffers, strict=True)]
@@ -130,6 +130,6 @@ def mean_step(problem: Problem, optimizer: Optimizer, batch_size: Number) -> tup
     return step.xreplace(mean_gradient).xreplace(values), (push * noise * push.T).xreplace(values)
 
 
-def _with_symbols(optimizer: Optimizer) -> Optimizer:
-    """Return the rule with its hyperparameters as symbols, so that one kernel serves all values."""
+def with_symbols(optimizer: Optimizer) -> Optimizer:
+    """Return the rule with its hyperparameters as symbols, so that one kernel or formula serves all values."""
     return replace(optimizer, hyperparameters=tuple(replace(h, value=h.symbol) for h in optimizer.hyperparameters))

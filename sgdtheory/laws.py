@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import sympy as sp
@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from sgdtheory.errors import ArgumentError, NoClosedFormError
 
-Primitive = Literal["normal", "uniform"]
-Number = int | float | sp.Expr
+Primitive: TypeAlias = Literal["normal", "uniform"]
+Number: TypeAlias = int | float | sp.Expr
 
 SAMPLINGS = ("with replacement", "reshuffle", "one epoch", "full batch")
 _MAX_EXPLICIT_SUM = 256  # above this many samples a sum over a data set is only formed through moments
@@ -223,7 +223,9 @@ class Dataset:
                 raise ArgumentError(name, f"shape {array.shape}", f"shape ({size or 'n >= 1'},)", "one value a sample")
             if not np.isfinite(array).all():
                 bad = int(np.flatnonzero(~np.isfinite(array))[0])
-                raise ArgumentError(name, f"{array[bad]} at sample {bad}", "finite numbers", "drop or repair the sample")
+                raise ArgumentError(
+                    name, f"{array[bad]} at sample {bad}", "finite numbers", "drop or repair the sample"
+                )
         table = np.column_stack(list(arrays.values()))
         table.setflags(write=False)
         object.__setattr__(self, "symbols", tuple(data_symbol(name) for name in arrays))
@@ -276,7 +278,7 @@ class Dataset:
         return sp.Add(*(expression.xreplace({s: sp.Float(v) for s, v in row.items()}) for row in rows)) / self.size
 
 
-Data = Fresh | Dataset
+Data: TypeAlias = Fresh | Dataset
 
 
 def data_symbol(name: str) -> sp.Symbol:

@@ -129,7 +129,8 @@ class Optimizer:
         return dict(zip(self.buffers, given, strict=True))
 
     def __repr__(self) -> str:
-        return f"{self.name}({', '.join(f'{h.keyword}={sp.sstr(h.value, full_prec=False)}' for h in self.hyperparameters)})"
+        values = (f"{h.keyword}={sp.sstr(h.value, full_prec=False)}" for h in self.hyperparameters)
+        return f"{self.name}({', '.join(values)})"
 
 
 _POSITIVE = sp.Interval.open(0, sp.oo)
@@ -220,14 +221,18 @@ def _build(
     values: Mapping[str, Number],
     source: Source,
 ) -> Optimizer:
-    hyperparameters = tuple(Hyperparameter(k, _DOMAINS[k][0], _checked(k, x), _DOMAINS[k][1]) for k, x in values.items())
+    hyperparameters = tuple(
+        Hyperparameter(k, _DOMAINS[k][0], _checked(k, x), _DOMAINS[k][1]) for k, x in values.items()
+    )
     return Optimizer(name, position, tuple(memory.items()), gradient_at, hyperparameters, source)
 
 
 def _checked(keyword: str, value: Number) -> sp.Expr:
     domain = _DOMAINS[keyword][1]
     if not isinstance(value, (int, float, np.number, sp.Expr)) or isinstance(value, bool):
-        raise ArgumentError(keyword, value, f"a number in {domain} or a symbol", "sweep by calling simulate for each value")
+        raise ArgumentError(
+            keyword, value, f"a number in {domain} or a symbol", "sweep by calling simulate for each value"
+        )
     number = sp.sympify(value)
     if number.is_number and domain.contains(number) != sp.true:
         raise ArgumentError(keyword, value, f"a number in {domain}", "learning rates and momenta are not negative")

@@ -54,10 +54,10 @@ class Problem:
 
     example_loss: sp.Expr
     coordinates: tuple[sp.Symbol, ...]
-    data: Data = Fresh()
-    parameters: tuple[tuple[sp.Symbol, sp.Expr], ...] = ()
-    convention: str = "as given"
-    name: str = "user problem"
+    data: Data
+    parameters: tuple[tuple[sp.Symbol, sp.Expr], ...]
+    convention: str
+    name: str
 
     def __init__(
         self,
@@ -242,7 +242,11 @@ def _parameter_value(symbol: sp.Symbol, value: Number) -> sp.Expr:
     number = sp.sympify(value)
     if not (number.is_number and number.is_finite):
         raise ArgumentError(symbol.name, value, "a finite number", "bind parameters to numbers")
-    if any(getattr(number, f"is_{fact}") is False for fact in ("positive", "nonnegative", "real") if symbol.assumptions0.get(fact)):
+    if any(
+        getattr(number, f"is_{fact}") is False
+        for fact in ("positive", "nonnegative", "real")
+        if symbol.assumptions0.get(fact)
+    ):
         raise ArgumentError(symbol.name, value, f"a value that fits the assumptions of {symbol.name}")
     return number
 
@@ -266,4 +270,6 @@ def _cholesky(covariance: sp.Matrix, coordinates: tuple[sp.Symbol, ...]) -> sp.M
     try:
         return matrix.cholesky(hermitian=False)
     except (ValueError, sp.matrices.exceptions.NonPositiveDefiniteMatrixError) as error:
-        raise ArgumentError("covariance", matrix, "a positive definite matrix", "drop the noiseless direction") from error
+        raise ArgumentError(
+            "covariance", matrix, "a positive definite matrix", "drop the noiseless direction"
+        ) from error

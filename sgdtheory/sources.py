@@ -42,7 +42,9 @@ class Source:
 
 HERE = Source("sgdtheory", 2026, "derived in this project")
 SHAH_2020 = Source("Shah", 2020, "Comment on Loss Change Allocation", "Alignment Forum shortform")
-LAN_2019 = Source("Lan, Liu, Zhou, Yosinski", 2019, "LCA: Loss Change Allocation for Neural Network Training", "NeurIPS")
+LAN_2019 = Source(
+    "Lan, Liu, Zhou, Yosinski", 2019, "LCA: Loss Change Allocation for Neural Network Training", "NeurIPS"
+)
 MCALLESTER_2018 = Source("McAllester", 2018, "TTIC 31230 lectures, Stochastic Gradient Descent", "Winter 2018 slides")
 CORLOUER_MACE_2024 = Source(
     "Corlouer, Macé", 2024, "Degeneracies are sticky for SGD", "Alignment Forum; code gcorlouer/SLTforSGD"

@@ -49,8 +49,12 @@ momentum = _define("momentum", "mu", "momentum, 0 ≤ μ < 1", "1", nonnegative=
 batch_size = _define("batch_size", "B", "examples a batch", "n", positive=True)
 curvature = _define("curvature", "h", "second derivative of the loss", "L/θ²", positive=True)
 smoothness = _define("smoothness", "L", "upper bound on the second derivative", "L/θ²", positive=True)
-noise_std = _define("noise_std", "sigma", "standard deviation of one example's gradient (or label)", "L/θ", positive=True)
-estimated_gradient = _define("estimated_gradient", "ghat", "minibatch estimate of the gradient, taken positive", "L/θ", positive=True)
+noise_std = _define(
+    "noise_std", "sigma", "standard deviation of one example's gradient (or label)", "L/θ", positive=True
+)
+estimated_gradient = _define(
+    "estimated_gradient", "ghat", "minibatch estimate of the gradient, taken positive", "L/θ", positive=True
+)
 confidence = _define("confidence", "z", "confidence multiplier: the bound trusts ĝ ± zσ̂/√B", "1", positive=True)
 
 # allocation
@@ -58,3 +62,18 @@ allocation = _define("allocation", "A", "part of a loss change allotted to one p
 
 # small-step expansions
 epsilon = _define("epsilon", "epsilon", "size of one update", "θ²/L", positive=True)
+
+# swapping two examples: one component of each vector; vᵢ = −∇Lᵢ, m is the buffer −v over its size in ε
+position_gap = _define("position_gap", "Delta_theta", "θ after examples 1, 2 minus θ after 2, 1", "θ", real=True)
+buffer_gap = _define("buffer_gap", "Delta_M", "M = −v after examples 1, 2 minus M after 2, 1", "as v", real=True)
+shadow_gap = _define("shadow_gap", "Delta_z", "z = θ + μM/(1−μ) after examples 1, 2 minus z after 2, 1", "θ", real=True)
+shadow_before = _define("shadow_before", "z0", "z = θ + μM/(1−μ) before a step", "θ", real=True)
+shadow_after = _define("shadow_after", "z1", "z = θ + μM/(1−μ) after a step", "θ", real=True)
+step_field = _define("step_field", "V", "descent field where the step takes its gradient", "L/θ", real=True)
+field_1 = _define("field_1", "V1", "descent field v1 = −∇L1 of example 1 at θ", "L/θ", real=True)
+field_2 = _define("field_2", "V2", "descent field v2 = −∇L2 of example 2 at θ", "L/θ", real=True)
+bracket = _define("bracket", "b12", "Lie bracket [v1, v2] = (v1·∇)v2 − (v2·∇)v1 at θ", "L²/θ³", real=True)
+advection = _define("advection", "a_m", "(m·∇)(v2 − v1) at θ", "L²/θ³", real=True)
+bending = _define("bending", "c12", "v2''(v1, v1) − v1''(v2, v2) at θ", "L³/θ⁵", real=True)
+hessian_21 = _define("hessian_21", "H2g1", "Hessian of L2 times gradient of L1", "L²/θ³", real=True)
+hessian_12 = _define("hessian_12", "H1g2", "Hessian of L1 times gradient of L2", "L²/θ³", real=True)

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import sys
 import tempfile
 import threading
 from functools import cache
@@ -40,7 +41,9 @@ def cache_folder() -> Path:
     chosen = os.environ.get("SGDTHEORY_CACHE_DIR")
     if chosen:
         if not _writable(Path(chosen)):
-            raise ArgumentError("SGDTHEORY_CACHE_DIR", chosen, "a folder that can be written", "choose another or unset it")
+            raise ArgumentError(
+                "SGDTHEORY_CACHE_DIR", chosen, "a folder that can be written", "choose another or unset it"
+            )
         return Path(chosen)
     import platformdirs
 
@@ -84,6 +87,7 @@ def _load(path: Path, name: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load the generated kernel {path}")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # numba's cache finds the environment of a compiled function by module name
     spec.loader.exec_module(module)
     return module
 

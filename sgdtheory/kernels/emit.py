@@ -83,7 +83,11 @@ def _legend(dynamics: Dynamics) -> str:
         "p": [symbol for symbol, _ in dynamics.parameters],
     }
     lines = [f"{p}{i} = {_harmless(s.name)}" for p, symbols in roles.items() for i, s in enumerate(symbols)]
-    return '"""A generated kernel: one replica after the other, every draw at its own address.\n\n' + "\n".join(lines) + '\n"""\n'
+    return (
+        '"""A generated kernel: one replica after the other, every draw at its own address.\n\n'
+        + "\n".join(lines)
+        + '\n"""\n'
+    )
 
 
 def _harmless(name: str) -> str:
@@ -208,7 +212,9 @@ def _loop(program: Program) -> str:
     d, m, _, _, _ = program.sizes
     shuffles = program.sampling in ("one epoch", "reshuffle")
     start = (
-        [f"{_tuple('s', d)} = start(key, replica, q)"] if program.start else [f"s{i} = points[r, {i}]" for i in range(d)]
+        [f"{_tuple('s', d)} = start(key, replica, q)"]
+        if program.start
+        else [f"s{i} = points[r, {i}]" for i in range(d)]
     )
     finite = " and ".join(f"isfinite(s{i})" for i in range(m))
     per_replica = [

@@ -32,6 +32,6 @@ erf = _total(math.erf)
 isfinite, pi, nan = math.isfinite, math.pi, math.nan
 
 
-def pow(x: float, y: float) -> np.float64:  # noqa: A001  the C name, as printed
+def pow(x: float, y: float) -> np.float64:  # the name kernels print
     """Return x to the power y, infinities and NaN included."""
     return np.float64(x) ** np.float64(y)

@@ -66,7 +66,8 @@ def _add(expression: sp.Add) -> str:
 
 
 def _mul(expression: sp.Mul) -> str:
-    above, below = [], []
+    above: list[sp.Expr] = []
+    below: list[sp.Expr] = []
     for factor in sorted(expression.args, key=default_sort_key):
         inverse = isinstance(factor, sp.Pow) and factor.exp.is_Rational and factor.exp.is_negative
         (below if inverse else above).append(1 / factor if inverse else factor)
@@ -109,8 +110,10 @@ def _extremum(comparison: str) -> Callable[[sp.Expr], str]:
 def _piecewise(expression: sp.Piecewise) -> str:
     text = "nan"
     for value, condition in reversed(expression.args):
-        text = print_expression(value) if condition == sp.true else (
-            f"({print_expression(value)} if {print_expression(condition)} else {text})"
+        text = (
+            print_expression(value)
+            if condition == sp.true
+            else (f"({print_expression(value)} if {print_expression(condition)} else {text})")
         )
     return f"({text})"
 

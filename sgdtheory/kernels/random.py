@@ -27,7 +27,7 @@ def mix(a: int, b: int, rotation: int) -> tuple[int, int]:
 
 
 def four_rounds_even(x0: int, x1: int, x2: int, x3: int) -> Words:
-    """Rounds 0-3 of each eight."""
+    """Apply rounds 0-3 of each eight."""
     x0, x1 = mix(x0, x1, 10)
     x2, x3 = mix(x2, x3, 26)
     x0, x3 = mix(x0, x3, 11)
@@ -40,7 +40,7 @@ def four_rounds_even(x0: int, x1: int, x2: int, x3: int) -> Words:
 
 
 def four_rounds_odd(x0: int, x1: int, x2: int, x3: int) -> Words:
-    """Rounds 4-7 of each eight."""
+    """Apply rounds 4-7 of each eight."""
     x0, x1 = mix(x0, x1, 6)
     x2, x3 = mix(x2, x3, 20)
     x0, x3 = mix(x0, x3, 17)

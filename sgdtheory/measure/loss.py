@@ -39,7 +39,7 @@ class NumericLoss:
     def sharpness(self, w: ArrayLike) -> Array:
         """Return the largest Hessian eigenvalue λmax(w), shape (...)."""
         h = self.hessian(w)
-        return h[..., 0, 0] if self.dimension == 1 else np.linalg.eigvalsh(h)[..., -1]
+        return np.asarray(h[..., 0, 0] if self.dimension == 1 else np.linalg.eigvalsh(h)[..., -1], dtype=np.float64)
 
 
 def numeric_loss(problem: Problem) -> NumericLoss:

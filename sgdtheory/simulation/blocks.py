@@ -73,7 +73,12 @@ def run_block(job: Job, first: int, count: int) -> Result:
 
 
 def run_blocks(
-    job: Job, replicas: int, block_size: int | None, threads: int | None, executor: Executor | None, progress: bool | None
+    job: Job,
+    replicas: int,
+    block_size: int | None,
+    threads: int | None,
+    executor: Executor | None,
+    progress: bool | None,
 ) -> Result:
     """Run all replicas, block by block, and put them together in order."""
     workers = worker_count(threads)

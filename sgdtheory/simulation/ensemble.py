@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import sympy as sp
@@ -30,7 +30,7 @@ from sgdtheory.simulation.provenance import (
 if TYPE_CHECKING:
     import xarray as xr
 
-Init = Number | Law | Sequence[Number | Law] | NDArray[np.float64]
+Init: TypeAlias = Number | Law | Sequence[Number | Law] | NDArray[np.float64]
 _ADDRESSES = 2**32  # replicas and steps are 32-bit words of a random number's address
 _MEMORY_LIMIT = 4 * 2**30
 
@@ -163,7 +163,9 @@ def _all_bound(problem: Problem) -> None:
     if problem.free_parameters:
         names = [s.name for s in problem.free_parameters]
         fix = f"simulate(..., parameters={{{names[0]!r}: 1.0}}) or problem.bind({names[0]}=1.0)"
-        raise ArgumentError("problem", f"parameters without a value: {', '.join(names)}", "numbers for all of them", fix)
+        raise ArgumentError(
+            "problem", f"parameters without a value: {', '.join(names)}", "numbers for all of them", fix
+        )
 
 
 def _batch_size(problem: Problem, given: int | None, steps: int) -> int:
@@ -201,12 +203,14 @@ def _start(init: Init | ArrayLike, dimension: int, replicas: int) -> tuple[Start
     """Return the start as laws and numbers, or as given points."""
     if isinstance(init, np.ndarray) and init.ndim == 2:
         if init.shape != (replicas, dimension):
-            raise ArgumentError("init", f"shape {init.shape}", f"shape {(replicas, dimension)} = (replicas, coordinates)")
+            raise ArgumentError(
+                "init", f"shape {init.shape}", f"shape {(replicas, dimension)} = (replicas, coordinates)"
+            )
         if not np.isfinite(init).all():
             raise ArgumentError("init", "an array with NaN or infinity", "finite starting points")
         return None, np.ascontiguousarray(init, dtype=np.float64)
     several = isinstance(init, (tuple, list, np.ndarray))
-    entries: list[Number | Law] = list(init) if several else [init] * dimension  # type: ignore[arg-type, list-item]
+    entries: list[Number | Law] = list(init) if several else [init] * dimension  # type: ignore[arg-type]
     if len(entries) != dimension:
         raise ArgumentError("init", f"{len(entries)} entries", f"{dimension}: one a coordinate, or one law for all")
     for entry in entries:
@@ -218,7 +222,7 @@ def _one_start(entry: object) -> None:
     allowed = "numbers and laws, such as Uniform(-1, 1), without free symbols"
     if not hasattr(entry, "transform") and not isinstance(entry, (int, float, np.number, sp.Expr)):
         raise ArgumentError("init", entry, allowed)
-    for number in start_values((entry,)):  # type: ignore[arg-type]
+    for number in start_values((entry,)):
         if not number.is_number or not number.is_finite:
             raise ArgumentError("init", entry, allowed)
 

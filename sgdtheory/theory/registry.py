@@ -1,0 +1,73 @@
+"""The ledger's index: every claim by its permanent id and by its slug."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from sgdtheory.claim import THEORIES, Claim
+from sgdtheory.errors import ArgumentError
+
+MODULES = ("loss_change_allocation", "degenerate", "lie_bracket", "batch_size", "stationarity")
+"""The theory modules, in the order of the ledger."""
+
+
+@cache
+def all_claims() -> tuple[Claim, ...]:
+    """Return every claim of the library, in the order of the ledger.
+
+    Raises
+    ------
+    ValueError
+        If two claims share an id or a slug.
+    """
+    claims = [claim for name in MODULES for claim in import_module(f"sgdtheory.theory.{name}").CLAIMS]
+    names = [name for claim in claims for name in (claim.id, claim.slug)]
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise ValueError(f"claim ids and slugs must be unique; repeated: {sorted(repeated)}")
+    prefixes = list(THEORIES)
+    return tuple(sorted(claims, key=lambda c: (prefixes.index(c.id.split("-")[0]), c.id)))
+
+
+def claims(theory: str | None = None) -> tuple[Claim, ...]:
+    """Return the claims, of one theory if named.
+
+    Parameters
+    ----------
+    theory : str, optional
+        A name or id prefix: ``"lie-brackets"`` or ``"LIE"``.
+
+    Examples
+    --------
+    >>> [claim.id for claim in claims("LCA")]
+    ['LCA-03', 'LCA-06', 'LCA-07']
+    """
+    if theory is None:
+        return all_claims()
+    name = THEORIES.get(theory.upper(), theory)
+    if name not in THEORIES.values():
+        raise ArgumentError("theory", theory, " | ".join(THEORIES.values()))
+    return tuple(claim for claim in all_claims() if claim.theory == name)
+
+
+def find(name: str) -> Claim:
+    """Return the claim with this id or slug.
+
+    Raises
+    ------
+    ArgumentError
+        With the nearest names, if there is none.
+
+    Examples
+    --------
+    >>> find("LCA-03") is find("lca.naive")
+    True
+    """
+    from difflib import get_close_matches
+
+    table = {key.lower(): claim for claim in all_claims() for key in (claim.id, claim.slug)}
+    if name.lower() in table:
+        return table[name.lower()]
+    near = ", ".join(get_close_matches(name.lower(), table, n=3, cutoff=0.4)) or "see sgdtheory claims"
+    raise ArgumentError("claim", name, "an id such as LCA-03 or a slug such as lca.naive", f"perhaps {near}")

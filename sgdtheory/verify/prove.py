@@ -1,0 +1,114 @@
+"""Decide a relation symbolically: proved, refuted by a counterexample, or undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+from sympy.core.relational import Relational
+
+from sgdtheory.claim import Assumption, Case
+from sgdtheory.verify.points import test_points
+from sgdtheory.verify.verdict import Verdict
+
+Remainder = tuple[sp.Symbol, int] | None
+Decision = tuple[Verdict, str]
+
+
+def prove(statement: sp.Basic, case: Case, assumptions: Sequence[Assumption], remainder: Remainder = None) -> Decision:
+    """Judge a statement with derived quantities put in.
+
+    Parameters
+    ----------
+    statement : sympy Boolean
+        Relations, joined by And.
+    case : mapping
+        Quantity symbol → derived expression.
+    assumptions : sequence of Assumption
+    remainder : (Symbol, int), optional
+        Equations hold up to O(ε^p).
+
+    Returns
+    -------
+    verdict, detail
+        PROVED; REFUTED with a point at which the statement is false; UNDECIDED.
+    """
+    worst: Decision = (Verdict.PROVED, "")
+    for relation in conjuncts(statement):
+        decision = _prove_relation(relation, case, assumptions, remainder)
+        if decision[0] is Verdict.REFUTED:
+            return decision
+        if decision[0] is Verdict.UNDECIDED:
+            worst = decision
+    return worst
+
+
+def conjuncts(statement: sp.Basic) -> tuple[sp.Basic, ...]:
+    """Return the relations a statement asserts together."""
+    return tuple(statement.args) if isinstance(statement, sp.And) else (statement,)
+
+
+def equation_residuals(relation: sp.Basic, case: Case, remainder: Remainder) -> list[sp.Expr]:
+    """Return the expressions that must vanish: lhs − rhs, or its coefficients below ε^p."""
+    difference = sp.expand(relation.lhs.subs(case) - relation.rhs.subs(case))
+    if remainder is None:
+        return [difference]
+    step, order = remainder
+    if not difference.is_polynomial(step):
+        difference = sp.series(difference, step, 0, order).removeO()
+    return [difference.coeff(step, k) for k in range(order)]
+
+
+def _prove_relation(
+    relation: sp.Basic, case: Case, assumptions: Sequence[Assumption], remainder: Remainder
+) -> Decision:
+    if isinstance(relation, sp.Eq):
+        residuals = equation_residuals(relation, case, remainder)
+        if all(is_zero(r) for r in residuals):
+            return Verdict.PROVED, ""
+        return _counterexample([sp.Eq(r, 0, evaluate=False) for r in residuals if not is_zero(r)], assumptions)
+    if not isinstance(relation, Relational):
+        return Verdict.UNDECIDED, f"cannot judge {relation}"
+    margin = sp.factor(sp.together(relation.gts.subs(case) - relation.lts.subs(case)))
+    strict = isinstance(relation, (sp.Gt, sp.Lt))
+    sign = _on_symbols_with_signs(margin, assumptions)
+    if (sign.is_positive if strict else sign.is_nonnegative) is True:
+        return Verdict.PROVED, ""
+    return _counterexample([(sp.Gt if strict else sp.Ge)(margin, 0, evaluate=False)], assumptions)
+
+
+def is_zero(expression: sp.Expr) -> bool:
+    """Whether an expression is identically zero, by normal form where there is one and simplification elsewhere."""
+    if expression == 0:
+        return True
+    if expression.is_rational_function():
+        return bool(sp.cancel(sp.together(expression)) == 0)
+    return bool(sp.simplify(expression) == 0)
+
+
+def _on_symbols_with_signs(expression: sp.Expr, assumptions: Sequence[Assumption]) -> sp.Expr:
+    """Replace symbols confined to an interval by rational functions of positive ones, so that signs can be read off.
+
+    A symbol in [a, b) is a + (b − a)·t/(1 + t) with t ≥ 0; one in (a, ∞) is a + t.
+    """
+    for assumption in assumptions:
+        s, domain = assumption.symbol, assumption.domain
+        if s is None or not expression.has(s) or not domain.inf.is_finite:
+            continue
+        closed = domain.contains(domain.inf) == sp.true
+        t = sp.Dummy(s.name, nonnegative=True) if closed else sp.Dummy(s.name, positive=True)
+        part = t if domain.sup is sp.oo else (domain.sup - domain.inf) * t / (1 + t)
+        expression = expression.subs(s, domain.inf + part)
+    return sp.factor(sp.together(expression))
+
+
+def _counterexample(relations: Sequence[sp.Basic], assumptions: Sequence[Assumption]) -> Decision:
+    """Look for a point at which one of the relations is false."""
+    symbols = set().union(*(r.free_symbols for r in relations))
+    for point in test_points(symbols, assumptions):
+        for relation in relations:
+            value = relation.lhs.subs(point)
+            if value.is_number and value.is_finite and relation.func(value, 0) == sp.false:
+                where = ", ".join(f"{s}={v}" for s, v in sorted(point.items(), key=lambda item: item[0].name)[:6])
+                return Verdict.REFUTED, f"false at {where or 'every point'}: off by {sp.N(value, 4)}"
+    return Verdict.UNDECIDED, "neither proved nor refuted: no normal form found and no counterexample"
