@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 
 import sympy as sp
 
 from sgdtheory.errors import ArgumentError
-from sgdtheory.expressions import parse
-from sgdtheory.laws import Data, Fresh, Law, Normal, Number
-from sgdtheory.problem import Problem, landscape
+from sgdtheory.expressions import check_expression, parse
+from sgdtheory.laws import Data, Dataset, Fresh, Law, Normal, Number
+from sgdtheory.problem import Problem, as_matrix, landscape
 from sgdtheory.symbols import curvature, noise_std
 
 _PUBLISHED_W0 = sp.Rational(9, 5)
@@ -69,14 +70,13 @@ def quadratic(hessian: sp.Matrix | Number = curvature, covariance: sp.Matrix | N
     >>> quadratic(sp.diag(1, 3), sp.eye(2)).loss.expand()
     w1**2/2 + 3*w2**2/2
     """
-    h = sp.Matrix(hessian) if isinstance(hessian, sp.MatrixBase) else sp.Matrix([[hessian]])
-    c = sp.Matrix(covariance) if isinstance(covariance, sp.MatrixBase) else sp.Matrix([[covariance]])
+    h = as_matrix(hessian, "hessian")
     if not h.is_symmetric():
         raise ArgumentError("hessian", h, "a symmetric square matrix", "use (H + H.T)/2")
     d = h.rows
     w = sp.Matrix(sp.symbols(f"w1:{d + 1}", real=True) if d > 1 else [sp.Symbol("w", real=True)])
     loss = (w.T * h * w)[0] / 2
-    return landscape(loss, list(w), covariance=c, name=f"quadratic, {d}-D")
+    return landscape(loss, list(w), covariance=covariance, name=f"quadratic, {d}-D")
 
 
 def single_feature(
@@ -119,12 +119,16 @@ def single_feature(
     >>> single_feature("w**2", ["w"]).loss.expand()
     w**4/2 + 1/2
     """
-    if convention not in _SQUARED_ERROR_FACTOR:
+    if convention not in tuple(_SQUARED_ERROR_FACTOR):
         raise ArgumentError("convention", convention, " | ".join(_SQUARED_ERROR_FACTOR))
     feature, label = sp.symbols("x y", real=True)
-    model = parse(q, coordinates, "q") if isinstance(q, str) else sp.sympify(q)
+    model = parse(q, coordinates, "q") if isinstance(q, str) else check_expression(q, None, "q")
+    if {s.name for s in model.free_symbols} & {"x", "y"}:
+        raise ArgumentError("q", model, "an expression free of the data x and y", "rename the symbol")
     loss = _SQUARED_ERROR_FACTOR[convention] * (model * feature - label) ** 2
     law = Fresh(x=x, y=Normal(0, noise_std)) if data is None else data
+    if not isinstance(law, (Fresh, Dataset)) or set(law.symbols) != {feature, label}:
+        raise ArgumentError("data", data, "a data set with columns x and y", "write Dataset(x=..., y=...)")
     return Problem(loss, coordinates, law, None, convention, name)
 
 
@@ -164,6 +168,8 @@ def sticky_1d(
     16*w0**4
     """
     _degrees(d1=d1, d2=d2)
+    if check_expression(w0, None, "w0").is_nonpositive:
+        raise ArgumentError("w0", w0, "a number > 0")
     w = sp.Symbol("w", real=True)
     name = f"sticky 1-D, d=({d1},{d2})"
     return single_feature((w + w0) ** d1 * (w - w0) ** d2, [w], convention=convention, name=name, **options)  # type: ignore[arg-type]
@@ -211,5 +217,5 @@ CATALOGUE: dict[str, Callable[..., Problem]] = {
 
 def _degrees(**degrees: int) -> None:
     for name, degree in degrees.items():
-        if not isinstance(degree, int) or isinstance(degree, bool) or not 1 <= degree <= 20:
+        if not isinstance(degree, Integral) or isinstance(degree, bool) or not 1 <= degree <= 20:
             raise ArgumentError(name, degree, "a whole number from 1 to 20")

@@ -29,10 +29,11 @@ descends.
         shown = value if isinstance(value, str) else repr(value)
         if len(shown) > 120:
             shown = shown[:117] + "..."
-        message = f"{argument}: got {shown}; allowed: {allowed}."
-        if fix:
-            message += f" Fix: {fix}."
-        super().__init__(message)
+        super().__init__(argument, shown, allowed, fix)  # all text, so that the error can be sent between processes
+
+    def __str__(self) -> str:
+        argument, shown, allowed, fix = self.args
+        return f"{argument}: got {shown}; allowed: {allowed}." + (f" Fix: {fix}." if fix else "")
 
 
 class NoClosedFormError(NotImplementedError):

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
+from sys import float_info
+from typing import NoReturn
+from unicodedata import normalize
 
+import numpy as np
 import sympy as sp
 
 from sgdtheory.errors import ArgumentError
@@ -36,6 +41,7 @@ _FUNCTION_CLASSES = tuple(f for f in FUNCTIONS.values() if isinstance(f, type))
 _STRUCTURE = (sp.Add, sp.Mul, sp.Pow, sp.Piecewise, sp.functions.elementary.piecewise.ExprCondPair)
 _CONDITIONS = (sp.core.relational.Relational, sp.And, sp.Or, sp.Not, sp.logic.boolalg.BooleanAtom)
 _ATOMS = (sp.Rational, sp.Float, sp.core.numbers.Pi, sp.core.numbers.Exp1)
+_IMPROPER = (sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I)
 
 _OPERATORS: dict[type[ast.operator], Callable[[sp.Expr, sp.Expr], sp.Expr]] = {
     ast.Add: lambda a, b: a + b,
@@ -46,17 +52,21 @@ _OPERATORS: dict[type[ast.operator], Callable[[sp.Expr, sp.Expr], sp.Expr]] = {
 }
 _MAX_TEXT = 10_000
 _MAX_EXPONENT = 1_000
+_MAX_INTEGER = int(float_info.max)
+_VARIADIC = ("min", "max")
 
 
-def check_expression(expression: object, symbols: Iterable[sp.Symbol], argument: str) -> sp.Expr:
+def check_expression(expression: object, symbols: Iterable[sp.Symbol] | None, argument: str) -> sp.Expr:
     """Refuse every node that is not scalar arithmetic, a listed function or a known symbol.
+
+    Numbers must be real and fit a float64: what is derived shall be computable.
 
     Parameters
     ----------
     expression : sympy expression or number
         What to check.
-    symbols : iterable of Symbol
-        The symbols that may occur.
+    symbols : iterable of Symbol, or None
+        The symbols that may occur; None allows any.
     argument : str
         Name used in the error.
 
@@ -81,27 +91,105 @@ def check_expression(expression: object, symbols: Iterable[sp.Symbol], argument:
 sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, erf, abs, sign, min, max. Fix: write it with those, or add the \
 function to sgdtheory.expressions.
     """
-    if isinstance(expression, (bool, str)) or not isinstance(expression, (int, float, sp.Basic)):
-        raise ArgumentError(argument, expression, "a sympy expression or a number", "text goes through sgd.parse")
-    tree = sp.sympify(expression)
-    known = set(symbols)
-    for node in sp.preorder_traversal(tree):
-        if isinstance(node, sp.Symbol):
-            if node not in known:
-                names = ", ".join(sorted(s.name for s in known)) or "none"
-                raise ArgumentError(argument, f"unknown symbol {node.name!r}", f"the symbols {names}", "declare it")
-        elif node.is_number and not node.is_finite and not isinstance(node, _CONDITIONS):
-            raise ArgumentError(argument, node, "finite real numbers", "remove the infinity or NaN")
-        elif not isinstance(node, (*_STRUCTURE, *_CONDITIONS, *_ATOMS, *_FUNCTION_CLASSES)):
-            raise ArgumentError(
-                argument,
-                str(node),
-                "arithmetic and the functions " + ", ".join(FUNCTIONS),
-                "write it with those, or add the function to sgdtheory.expressions",
-            )
-    if not isinstance(tree, sp.Expr):
-        raise ArgumentError(argument, str(tree), "a scalar expression", "give one number-valued expression")
+    tree = as_scalar(expression, argument)
+    nodes = list(sp.preorder_traversal(tree))
+    known = None if symbols is None else set(symbols)
+    for node in nodes:
+        _check_kind(node, known, argument)
+    for node in reversed(nodes):  # parts before wholes: a tower of powers is refused at its lowest floor
+        if isinstance(node, sp.Expr):
+            _check_size(node, argument)
     return tree
+
+
+def as_scalar(value: object, argument: str) -> sp.Expr:
+    """Return a number or expression as sympy sees it and refuse everything else, text above all.
+
+    ``sympify`` evaluates text, so what users hand over comes through here.
+
+    Examples
+    --------
+    >>> as_scalar(0.5, "lr")
+    0.500000000000000
+    >>> as_scalar("0.5", "lr")
+    Traceback (most recent call last):
+    sgdtheory.errors.ArgumentError: lr: got '0.5'; allowed: a number or a sympy expression. Fix: text goes through \
+sgd.parse.
+    """
+    if isinstance(value, bool) or getattr(value, "is_Matrix", False) or not isinstance(value, (Real, sp.Expr)):
+        fix = "text goes through sgd.parse" if isinstance(value, str) else "give one number or one scalar expression"
+        raise ArgumentError(argument, repr(value), "a number or a sympy expression", fix)
+    return sp.sympify(float(value) if isinstance(value, np.floating) else value, strict=True)
+
+
+def check_name(name: object, argument: str) -> str:
+    """Refuse a symbol's name that is not a plain word.
+
+    Examples
+    --------
+    >>> check_name("w1", "coordinates"), check_name("β", "coordinates")
+    ('w1', 'β')
+    >>> check_name("x; import os", "coordinates")
+    Traceback (most recent call last):
+    sgdtheory.errors.ArgumentError: coordinates: got 'x; import os'; allowed: names of letters, digits and \
+underscores that start with a letter.
+    """
+    if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+        allowed = "names of letters, digits and underscores that start with a letter"
+        raise ArgumentError(argument, repr(name), allowed)
+    return name
+
+
+def _check_kind(node: sp.Basic, known: set[sp.Symbol] | None, argument: str) -> None:
+    if isinstance(node, sp.Symbol):
+        if known is not None and node not in known:
+            names = ", ".join(sorted(s.name for s in known)) or "none"
+            raise ArgumentError(argument, f"unknown symbol {node.name!r}", f"the symbols {names}", "declare it")
+        if not node.is_commutative or node.is_extended_real is False:
+            raise ArgumentError(argument, f"symbol {node.name!r}", "symbols that stand for real numbers")
+    elif node in _IMPROPER:
+        _refuse_number(node, argument)
+    elif not isinstance(node, (*_STRUCTURE, *_CONDITIONS, *_ATOMS, *_FUNCTION_CLASSES)):
+        raise ArgumentError(
+            argument,
+            str(node),
+            "arithmetic and the functions " + ", ".join(FUNCTIONS),
+            "write it with those, or add the function to sgdtheory.expressions",
+        )
+
+
+def _check_size(expression: sp.Expr, argument: str) -> None:
+    """Refuse numbers and exponents, standing alone or as factors, that are out of bounds."""
+    for factor in sp.Mul.make_args(expression):
+        if factor.is_number:
+            _check_number(factor, argument)
+        elif isinstance(factor, sp.Pow) and factor.exp.is_number:
+            _check_exponent(factor.exp, argument)
+    if expression.is_Mul and expression.is_number:
+        _check_number(expression, argument)
+
+
+def _check_number(number: sp.Expr, argument: str) -> None:
+    """Refuse what is no real float64; a fraction by the size of its parts, which arithmetic must carry along."""
+    if isinstance(number, sp.Rational):
+        if max(abs(number.p), number.q) > _MAX_INTEGER:
+            _refuse_number(number, argument)
+    else:
+        value = number.evalf()
+        if not (value.is_Float or value.is_Rational) or abs(value) > float_info.max:
+            _refuse_number(number, argument)
+
+
+def _refuse_number(number: sp.Expr, argument: str) -> NoReturn:
+    fraction = isinstance(number, sp.Rational)  # it has too many digits to print
+    shown = f"{number.p.bit_length()} bits over {number.q.bit_length()} bits" if fraction else str(number)
+    raise ArgumentError(argument, shown, f"real numbers up to {float_info.max:.1e}", "no infinity, no root of -1")
+
+
+def _check_exponent(exponent: sp.Expr, argument: str) -> None:
+    _check_number(exponent, argument)
+    if abs(exponent.evalf()) > _MAX_EXPONENT:
+        raise ArgumentError(argument, f"exponent {exponent}", f"exponents up to {_MAX_EXPONENT}")
 
 
 def parse(text: str, symbols: Iterable[sp.Symbol | str], argument: str = "expression") -> sp.Expr:
@@ -137,26 +225,30 @@ def parse(text: str, symbols: Iterable[sp.Symbol | str], argument: str = "expres
     sgdtheory.errors.ArgumentError: expression: got __import__; allowed: the functions exp, log, sqrt, sin, cos, tan, \
 asin, acos, atan, sinh, cosh, tanh, erf, abs, sign, min, max. Fix: use one of these.
     """
-    table = {s if isinstance(s, str) else s.name: sp.Symbol(s, real=True) if isinstance(s, str) else s for s in symbols}
+    known = [sp.Symbol(check_name(s, "symbols"), real=True) if isinstance(s, str) else s for s in symbols]
+    table = {normalize("NFKC", s.name): s for s in known}  # as Python spells the names in the text
     if not isinstance(text, str) or len(text) > _MAX_TEXT:
-        raise ArgumentError(argument, text, f"text of at most {_MAX_TEXT} characters")
+        raise ArgumentError(argument, repr(text), f"text of at most {_MAX_TEXT} characters")
     try:
         body = ast.parse(text.strip(), mode="eval").body
-        return _read(body, table, argument)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        if isinstance(error, ArgumentError):
-            raise
-        raise ArgumentError(argument, text, "an arithmetic expression", "check brackets and operators") from error
+        return check_expression(_read(body, table, argument), known, argument)
+    except ArgumentError:
+        raise
+    except RecursionError as error:
+        raise ArgumentError(argument, repr(text), "an expression nested less deeply", "add it up in parts") from error
+    except (SyntaxError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
+        fix = "check brackets and operators; a word of Python's own, such as lambda, cannot be a name in text"
+        raise ArgumentError(argument, repr(text), "an arithmetic expression", fix) from error
 
 
-def _read(node: ast.expr, table: dict[str, sp.Symbol], argument: str) -> sp.Expr:
+def _read(node: ast.expr, table: Mapping[str, sp.Symbol], argument: str) -> sp.Expr:
     match node:
-        case ast.Constant(value=bool() | str() | bytes() | complex()) | ast.Constant(value=None):
-            raise ArgumentError(argument, repr(node.value), "numbers")
-        case ast.Constant(value=int() as value):
-            return sp.Integer(value)
-        case ast.Constant(value=float() as value):
-            return sp.Float(value)
+        case ast.Constant(value=value):
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise ArgumentError(argument, repr(value), "numbers")
+            number = as_scalar(value, argument)
+            _check_number(number, argument)
+            return number
         case ast.Name(id=name) if name in table:
             return table[name]
         case ast.Name(id=name) if name in CONSTANTS:
@@ -170,13 +262,30 @@ def _read(node: ast.expr, table: dict[str, sp.Symbol], argument: str) -> sp.Expr
         case ast.BinOp(op=ast.BitXor()):
             raise ArgumentError(argument, "^", "+ - * / **", "write powers with **")
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            a, b = _read(left, table, argument), _read(right, table, argument)
-            if isinstance(op, ast.Pow) and b.is_number and abs(b) > _MAX_EXPONENT:
-                raise ArgumentError(argument, f"exponent {b}", f"exponents up to {_MAX_EXPONENT}")
-            return _OPERATORS[type(op)](a, b)
+            return _combine(type(op), _read(left, table, argument), _read(right, table, argument), argument)
+        case ast.Call(func=ast.Name(id=name)) if name not in FUNCTIONS:
+            raise ArgumentError(argument, name, "the functions " + ", ".join(FUNCTIONS), "use one of these")
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
-            if name not in FUNCTIONS:
-                raise ArgumentError(argument, name, "the functions " + ", ".join(FUNCTIONS), "use one of these")
-            return FUNCTIONS[name](*(_read(a, table, argument) for a in args))
+            return _call(name, [_read(a, table, argument) for a in args], argument)
         case _:
             raise ArgumentError(argument, ast.unparse(node), "arithmetic, listed functions and known symbols")
+
+
+def _combine(operator: type[ast.operator], a: sp.Expr, b: sp.Expr, argument: str) -> sp.Expr:
+    """Apply an operator whose result cannot grow out of hand."""
+    if operator is ast.Div and b.is_zero:
+        raise ArgumentError(argument, "a division by zero", "finite real numbers")
+    if operator is ast.Pow and b.is_number:
+        _check_exponent(b, argument)
+    result = _OPERATORS[operator](a, b)
+    _check_size(result, argument)
+    return result
+
+
+def _call(name: str, arguments: list[sp.Expr], argument: str) -> sp.Expr:
+    if not arguments or (len(arguments) > 1 and name not in _VARIADIC):
+        allowed = "at least one" if name in _VARIADIC else "one"
+        raise ArgumentError(argument, f"{len(arguments)} values in {name}(...)", f"{allowed} value in {name}(...)")
+    result = FUNCTIONS[name](*arguments)
+    _check_size(result, argument)
+    return result

@@ -13,6 +13,7 @@ import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from sgdtheory.errors import ArgumentError, NoClosedFormError
+from sgdtheory.expressions import check_expression, check_name
 
 Primitive: TypeAlias = Literal["normal", "uniform"]
 Number: TypeAlias = int | float | sp.Expr
@@ -69,7 +70,7 @@ class Normal:
 
     def moment(self, order: int) -> sp.Expr:
         """Return E[X^order] by the binomial formula and the double factorial."""
-        even = range(0, order + 1, 2)
+        even = range(0, _order(order) + 1, 2)
         terms = (sp.binomial(order, k) * self.mean ** (order - k) * self.std**k * sp.factorial2(k - 1) for k in even)
         return sp.Add(*terms)
 
@@ -103,7 +104,7 @@ class Uniform:
 
     def moment(self, order: int) -> sp.Expr:
         """Return the mean of x^order over the interval, as a polynomial in its ends."""
-        return sp.Add(*(self.low**j * self.high ** (order - j) for j in range(order + 1))) / (order + 1)
+        return sp.Add(*(self.low**j * self.high ** (order - j) for j in range(_order(order) + 1))) / (order + 1)
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Rademacher:
 
     def moment(self, order: int) -> sp.Expr:
         """Return 1 for even orders, 0 for odd ones."""
-        return sp.Integer(1 - order % 2)
+        return sp.Integer(1 - _order(order) % 2)
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,12 @@ class Fresh:
 
     def __init__(self, **laws: Law) -> None:
         for name, law in laws.items():
-            if not hasattr(law, "transform"):
+            if isinstance(law, type) or not hasattr(law, "transform"):
                 raise ArgumentError(name, law, "a law such as Normal(0, 1)", f"write {name}=Normal(...)")
+            dependent = {s.name for s in law_symbols(law)} & set(laws)
+            if dependent:
+                allowed = "independent laws, whose parameters are no data symbols"
+                raise ArgumentError(name, f"a law that depends on {sorted(dependent)}", allowed)
         object.__setattr__(self, "laws", tuple((data_symbol(name), law) for name, law in laws.items()))
 
     @property
@@ -187,6 +192,10 @@ class Fresh:
             *(c * prod(law.moment(k) for (_, law), k in zip(present, powers, strict=True)) for powers, c in terms)
         )
 
+    def covariance(self, left: sp.Expr, right: sp.Expr) -> sp.Expr:
+        """Return the exact covariance of two polynomials in the data symbols."""
+        return self.mean(sp.expand(left * right)) - self.mean(left) * self.mean(right)
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -216,8 +225,8 @@ class Dataset:
             raise ArgumentError("sampling", sampling, " | ".join(SAMPLINGS))
         if not columns:
             raise ArgumentError("columns", "{}", "at least one named column", "write Dataset(x=..., y=...)")
-        arrays = {name: np.array(column, dtype=np.float64) for name, column in columns.items()}
-        size = len(next(iter(arrays.values())).reshape(-1))
+        arrays = {name: _column(name, column) for name, column in columns.items()}
+        size = next(iter(arrays.values())).size
         for name, array in arrays.items():
             if array.shape != (size,) or size == 0:
                 raise ArgumentError(name, f"shape {array.shape}", f"shape ({size or 'n >= 1'},)", "one value a sample")
@@ -267,8 +276,7 @@ class Dataset:
             return expression
         terms = _data_polynomial(expression, self.symbols)
         if terms is not None:
-            moments = ((c, float(np.mean(np.prod(self.values ** np.array(powers), axis=1)))) for powers, c in terms)
-            return sp.Add(*(c * value for c, value in moments))
+            return sp.Add(*(c * _mean(self._monomial(powers)) for powers, c in terms))
         if self.size > _MAX_EXPLICIT_SUM:
             raise NoClosedFormError(
                 f"a mean over {self.size} samples of an expression that is not polynomial in the data would be "
@@ -277,24 +285,66 @@ class Dataset:
         rows = (dict(zip(self.symbols, map(float, row), strict=True)) for row in self.values)
         return sp.Add(*(expression.xreplace({s: sp.Float(v) for s, v in row.items()}) for row in rows)) / self.size
 
+    def covariance(self, left: sp.Expr, right: sp.Expr) -> sp.Expr:
+        """Return the covariance over the samples (divisor n): through centred monomials where polynomial.
+
+        E[ab] − E[a]E[b] would lose all digits to cancellation for data far from 0.
+        """
+        a, b = _data_polynomial(left, self.symbols), _data_polynomial(right, self.symbols)
+        if a is None or b is None:
+            return self.mean(sp.expand(left * right)) - self.mean(left) * self.mean(right)
+        columns = {powers: self._monomial(powers) for powers, _ in (*a, *b)}
+        centred = {powers: column - _mean(column) for powers, column in columns.items()}
+        return sp.Add(*(c * e * _mean(centred[p], centred[q]) for p, c in a for q, e in b))
+
+    def _monomial(self, powers: tuple[int, ...]) -> NDArray[np.float64]:
+        """Return the product of powers of the columns, one value a sample."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            column: NDArray[np.float64] = np.prod(self.values ** np.array(powers), axis=1)
+        return column
+
 
 Data: TypeAlias = Fresh | Dataset
 
 
 def data_symbol(name: str) -> sp.Symbol:
     """Return the real symbol that a data law means by this name."""
-    return sp.Symbol(name, real=True)
+    return sp.Symbol(check_name(name, "data"), real=True)
+
+
+def law_symbols(law: Law) -> set[sp.Symbol]:
+    """Return the symbols among the parameters of a law."""
+    return set().union(*(entry.free_symbols for entry in vars(law).values() if isinstance(entry, sp.Basic)))
+
+
+def _mean(*factors: NDArray[np.float64]) -> float:
+    """Return the mean of the product of columns; a moment that overflows is refused."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(np.mean(np.prod(factors, axis=0)))
+    if not np.isfinite(mean):
+        raise ArgumentError("data", "a moment beyond float64", "moments below 1.8e308", "rescale the columns")
+    return mean
 
 
 def _set(value: object, **fields: Number) -> None:
     for name, entry in fields.items():
-        try:
-            number = sp.sympify(entry) if isinstance(entry, (int, float, sp.Basic, np.number)) else None
-        except (TypeError, sp.SympifyError):
-            number = None
-        if number is None or number.is_finite is False or number is sp.nan:
-            raise ArgumentError(name, entry, "a finite number or a sympy expression")
-        object.__setattr__(value, name, number)
+        object.__setattr__(value, name, check_expression(entry, None, name))
+
+
+def _order(order: int) -> int:
+    if not isinstance(order, (int, np.integer, sp.Integer)) or order < 0:
+        raise ArgumentError("order", order, "a whole number >= 0")
+    return int(order)
+
+
+def _column(name: str, column: ArrayLike) -> NDArray[np.float64]:
+    try:
+        array = np.array(column)
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"values of type {array.dtype}")
+        return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArgumentError(name, column, "one real number a sample", "convert the column to floats") from error
 
 
 def _data_polynomial(

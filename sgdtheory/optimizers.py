@@ -16,6 +16,7 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.errors import ArgumentError
+from sgdtheory.expressions import as_scalar, check_expression
 from sgdtheory.laws import Number
 from sgdtheory.sources import MCALLESTER_2018, POLYAK_1964, ROBBINS_MONRO_1951, SUTSKEVER_2013, Source
 
@@ -91,13 +92,14 @@ class Optimizer:
         >>> SGD().update(G).displacement
         -G*eta
         """
-        state = self.values | {g: sp.sympify(gradient), θ: sp.sympify(theta)} | self._buffers(memory)
+        now = {g: as_scalar(gradient, "gradient"), θ: as_scalar(theta, "theta")}
+        state = self.values | now | self._buffers(memory)
         position = self.position.xreplace(state)
         return Update(position, sp.expand(position - state[θ]), tuple(m.xreplace(state) for _, m in self.memory))
 
     def lookahead(self, theta: Number, memory: Sequence[Number] | None = None) -> sp.Expr:
         """Return the point at which the gradient is taken."""
-        return self.gradient_at.xreplace(self.values | {θ: sp.sympify(theta)} | self._buffers(memory))
+        return self.gradient_at.xreplace(self.values | {θ: as_scalar(theta, "theta")} | self._buffers(memory))
 
     def step(
         self,
@@ -120,12 +122,18 @@ class Optimizer:
         theta, memory
             After the step.
         """
+        if len(memory) != len(theta):
+            raise ArgumentError("memory", f"buffers of {len(memory)} coordinates", f"those of {len(theta)}")
         field = gradient([self.lookahead(t, m) for t, m in zip(theta, memory, strict=True)])
+        if len(field) != len(theta):
+            raise ArgumentError("gradient", f"a field with {len(field)} components", f"{len(theta)} components")
         updates = [self.update(f, t, m) for f, t, m in zip(field, theta, memory, strict=True)]
         return [u.position for u in updates], [list(u.memory) for u in updates]
 
     def _buffers(self, memory: Sequence[Number] | None) -> dict[sp.Symbol, sp.Expr]:
-        given = self.buffers if memory is None else tuple(sp.sympify(m) for m in memory)
+        given = self.buffers if memory is None else tuple(as_scalar(m, "memory") for m in memory)
+        if len(given) != len(self.buffers):
+            raise ArgumentError("memory", f"{len(given)} values", f"one for each of the buffers {self.buffers}")
         return dict(zip(self.buffers, given, strict=True))
 
     def __repr__(self) -> str:

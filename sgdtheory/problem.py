@@ -5,17 +5,18 @@ Population loss, gradient, Hessian and gradient noise follow in closed form; not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import sympy as sp
 
 from sgdtheory.errors import ArgumentError
-from sgdtheory.expressions import check_expression, parse
-from sgdtheory.laws import Data, Dataset, Fresh, Normal, Number
+from sgdtheory.expressions import as_scalar, check_expression, check_name, parse
+from sgdtheory.laws import Data, Dataset, Fresh, Normal, Number, law_symbols
 
 CONVENTIONS = ("half squared error", "squared error", "as given")
+_STATE_FIX = "write the dependence into the example loss"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class Problem:
         name: str = "user problem",
     ) -> None:
         data = Fresh() if data is None else data
+        if not isinstance(data, (Fresh, Dataset)):
+            raise ArgumentError("data", data, "Fresh(...) or Dataset(...)", "write Fresh(x=Normal(0, 1))")
         coordinates = _coordinates(coordinates, data)
         if convention not in CONVENTIONS:
             raise ArgumentError("convention", convention, " | ".join(CONVENTIONS))
@@ -98,7 +101,7 @@ class Problem:
     @cached_property
     def example_gradient(self) -> sp.ImmutableMatrix:
         """∇ℓ, shape (d, 1)."""
-        return sp.ImmutableMatrix([sp.diff(self.example_loss, w) for w in self.coordinates])
+        return _gradient(self.example_loss, self.coordinates)
 
     @cached_property
     def loss(self) -> sp.Expr:
@@ -108,7 +111,7 @@ class Problem:
     @cached_property
     def gradient(self) -> sp.ImmutableMatrix:
         """∇L, shape (d, 1)."""
-        return sp.ImmutableMatrix([sp.diff(self.loss, w) for w in self.coordinates])
+        return _gradient(self.loss, self.coordinates)
 
     @cached_property
     def hessian(self) -> sp.ImmutableMatrix:
@@ -119,10 +122,9 @@ class Problem:
     def gradient_noise(self) -> sp.ImmutableMatrix:
         """Σ(w) = Cov ∇ℓ of one example, shape (d, d)."""
         g = self.example_gradient
-        mean = [self.data.mean(gi) for gi in g]
 
         def entry(i: int, j: int) -> sp.Expr:
-            return sp.factor_terms(sp.expand(self.data.mean(sp.expand(g[i] * g[j])) - mean[i] * mean[j]))
+            return sp.factor_terms(sp.expand(self.data.covariance(g[i], g[j])))
 
         return sp.ImmutableMatrix(self.dimension, self.dimension, lambda i, j: entry(min(i, j), max(i, j)))
 
@@ -133,14 +135,17 @@ class Problem:
         For ``reshuffle`` and ``one epoch`` this is the law of each batch by itself: batches of one epoch are not
         independent of each other.
         """
-        size = sp.sympify(batch_size)
-        factor = 1 / size
-        if isinstance(self.data, Dataset):
-            if self.data.sampling == "full batch":
-                factor = sp.S.Zero
-            elif self.data.sampling != "with replacement" and self.data.size > 1:
-                factor *= (self.data.size - size) / sp.Integer(self.data.size - 1)
-        return sp.ImmutableMatrix(self.gradient_noise * factor)
+        size = as_scalar(batch_size, "batch_size")
+        if size.is_number and not (size.is_Integer and size > 0):
+            raise ArgumentError("batch_size", batch_size, "a whole number >= 1 or a symbol")
+        if not isinstance(self.data, Dataset) or self.data.sampling == "with replacement":
+            return sp.ImmutableMatrix(self.gradient_noise / size)
+        if self.data.sampling == "full batch":
+            return sp.ImmutableMatrix(self.gradient_noise * 0)
+        n = self.data.size
+        if size.is_number and size > n:
+            raise ArgumentError("batch_size", batch_size, f"at most the {n} samples", "sample with replacement")
+        return sp.ImmutableMatrix(self.gradient_noise * (n - size) / (size * max(n - 1, 1)))
 
     def bind(self, **values: Number) -> Problem:
         """Return the same problem with values for further parameters, by name."""
@@ -195,23 +200,46 @@ def landscape(
     (w*(w - 1)*(w + 1), 1/100)
     """
     named = _coordinates(coordinates, Fresh())
-    population_loss = parse(loss, named, "loss") if isinstance(loss, str) else loss
-    if covariance is None and noise_std == 0:
+    population_loss = parse(loss, named, "loss") if isinstance(loss, str) else check_expression(loss, None, "loss")
+    std = Normal(0, noise_std).std
+    if covariance is None and std == 0:
         return Problem(population_loss, named, Fresh(), name=name)
-    if covariance is not None and noise_std != 0:
+    if covariance is not None and std != 0:
         raise ArgumentError("noise_std, covariance", (noise_std, covariance), "one of the two")
-    root = sp.sympify(noise_std) * sp.eye(len(named)) if covariance is None else _cholesky(covariance, named)
+    matrix = std**2 * sp.eye(len(named)) if covariance is None else as_matrix(covariance, "covariance", len(named))
+    _refuse_names(matrix, named, "covariance" if std == 0 else "noise_std", "constants", "write it into example_loss")
+    root = std * sp.eye(len(named)) if covariance is None else _root(matrix)
     data = Fresh(**{f"xi_{w.name}": Normal(0, 1) for w in named})
+    _refuse_names(population_loss, data.symbols, "loss", "names other than those of the noise", "rename the symbol")
     pull = (sp.Matrix([list(named)]) * root * sp.Matrix(data.symbols))[0]
-    return Problem(sp.sympify(population_loss) + pull, named, data, name=name)
+    return Problem(population_loss + pull, named, data, name=name)
+
+
+def as_matrix(value: sp.Matrix | Sequence[Sequence[Number]], argument: str, size: int | None = None) -> sp.Matrix:
+    """Return a square matrix of scalars from a Matrix, an array, rows or, for size 1, a number; text is refused."""
+    rows = value.tolist() if hasattr(value, "tolist") else value
+    rows = rows if isinstance(rows, (list, tuple)) else [[rows]]
+    n = size or len(rows)
+    if not rows or [len(row) if isinstance(row, (list, tuple)) else 0 for row in rows] != [n] * n:
+        shown = f"shape {value.shape}" if hasattr(value, "shape") else repr(value)
+        raise ArgumentError(argument, shown, f"a square matrix, shape {(n, n)}")
+    return sp.Matrix([[check_expression(entry, None, argument) for entry in row] for row in rows])
+
+
+def _refuse_names(
+    value: sp.Expr | sp.Matrix, symbols: Sequence[sp.Symbol], argument: str, allowed: str, fix: str
+) -> None:
+    found = {s.name for s in value.free_symbols} & {s.name for s in symbols}
+    if found:
+        raise ArgumentError(argument, f"an expression in {', '.join(sorted(found))}", allowed, fix)
 
 
 def _coordinates(given: Sequence[sp.Symbol | str], data: Data) -> tuple[sp.Symbol, ...]:
-    if isinstance(given, (str, sp.Symbol)) or not given:
-        raise ArgumentError("coordinates", given, "a non-empty list of symbols or names", "write [w]")
-    names = [w if isinstance(w, str) else getattr(w, "name", None) for w in given]
-    if not all(isinstance(n, str) and n for n in names):
-        raise ArgumentError("coordinates", list(given), "symbols or names")
+    if isinstance(given, (str, sp.Basic)) or not isinstance(given, Iterable):
+        raise ArgumentError("coordinates", repr(given), "a non-empty list of symbols or names", "write [w]")
+    names = [check_name(w.name if isinstance(w, sp.Symbol) else w, "coordinates") for w in given]
+    if not names:
+        raise ArgumentError("coordinates", "none", "at least one symbol or name")
     repeated = {n for n in names if names.count(n) > 1} | (set(names) & {s.name for s in data.symbols})
     if repeated:
         raise ArgumentError("coordinates", sorted(map(str, repeated)), "names that occur once", "rename one of them")
@@ -223,15 +251,17 @@ def _canonical(
 ) -> tuple[sp.Expr, tuple[tuple[sp.Symbol, sp.Expr], ...]]:
     """Match symbols by name, check the loss, and pair parameters with their values."""
     own = {s.name: s for s in (*coordinates, *data.symbols)}
-    given = {p if isinstance(p, str) else p.name: v for p, v in parameters.items()}
+    law = _by_name(_law_symbols(data), "data")
+    if set(law) & set(own):
+        raise ArgumentError("data", f"laws that depend on {sorted(set(law) & set(own))}", "constant laws", _STATE_FIX)
+    given = _given(parameters)
+    known = own | law
     if isinstance(loss, str):
-        extra = [sp.Symbol(n, real=True) for n in given if n not in own]
-        loss = parse(loss, [*own.values(), *extra], "example_loss")
-    loss = sp.sympify(loss) if isinstance(loss, (int, float)) else loss
-    symbols = loss.free_symbols if isinstance(loss, sp.Basic) else set()
-    check_expression(loss, symbols, "example_loss")
-    loss = loss.xreplace({s: own[s.name] for s in symbols if s.name in own and s != own[s.name]})
-    free = {s.name: s for s in (loss.free_symbols | _law_symbols(data)) if s.name not in own}
+        extra = [sp.Symbol(n, real=True) for n in given if n not in known]
+        loss = parse(loss, [*known.values(), *extra], "example_loss")
+    loss = check_expression(loss, None, "example_loss")
+    loss = loss.xreplace({s: known[s.name] for s in loss.free_symbols if s.name in known})
+    free = {n: s for n, s in _by_name(loss.free_symbols | set(law.values()), "example_loss").items() if n not in own}
     unknown = sorted(set(given) - set(free))
     if unknown:
         raise ArgumentError("parameters", unknown, f"symbols of the problem: {', '.join(free) or 'none'}")
@@ -239,37 +269,58 @@ def _canonical(
 
 
 def _parameter_value(symbol: sp.Symbol, value: Number) -> sp.Expr:
-    number = sp.sympify(value)
-    if not (number.is_number and number.is_finite):
+    number = check_expression(value, None, symbol.name)
+    if not number.is_number:
         raise ArgumentError(symbol.name, value, "a finite number", "bind parameters to numbers")
-    if any(
-        getattr(number, f"is_{fact}") is False
-        for fact in ("positive", "nonnegative", "real")
-        if symbol.assumptions0.get(fact)
-    ):
-        raise ArgumentError(symbol.name, value, f"a value that fits the assumptions of {symbol.name}")
+    facts = {fact: truth for fact, truth in symbol.assumptions0.items() if getattr(number, f"is_{fact}") is (not truth)}
+    if facts:
+        said = ", ".join(fact if truth else f"not {fact}" for fact, truth in symbol._assumptions_orig.items())
+        raise ArgumentError(symbol.name, value, f"a number that is {said}", "as the symbol was declared")
     return number
+
+
+def _given(parameters: Mapping[sp.Symbol | str, Number]) -> dict[str, Number]:
+    if not isinstance(parameters, Mapping) or not all(isinstance(p, (str, sp.Symbol)) for p in parameters):
+        raise ArgumentError("parameters", parameters, "a mapping of names or symbols to numbers", "write {'a': 1.0}")
+    names = [check_name(p if isinstance(p, str) else p.name, "parameters") for p in parameters]
+    if len(set(names)) < len(names):
+        raise ArgumentError("parameters", names, "names that occur once", "give each parameter one value")
+    return dict(zip(names, parameters.values(), strict=True))
+
+
+def _by_name(symbols: Iterable[sp.Symbol], argument: str) -> dict[str, sp.Symbol]:
+    """Index symbols by name; two that only differ in assumptions print alike and are refused."""
+    table: dict[str, sp.Symbol] = {}
+    for symbol in symbols:
+        twin = table.setdefault(check_name(symbol.name, argument), symbol)
+        if twin != symbol:
+            fix = "use the same Symbol, with the same assumptions, throughout"
+            raise ArgumentError(argument, f"two symbols named {symbol.name}", "one symbol a name", fix)
+    return table
 
 
 def _law_symbols(data: Data) -> set[sp.Symbol]:
     if isinstance(data, Dataset):
         return set()
-    numbers = (entry for _, law in data.laws for entry in vars(law).values())
-    return set().union(*(n.free_symbols for n in numbers if isinstance(n, sp.Basic)))
+    return set().union(*(law_symbols(law) for _, law in data.laws))
 
 
-def _cholesky(covariance: sp.Matrix, coordinates: tuple[sp.Symbol, ...]) -> sp.Matrix:
-    matrix = sp.Matrix(covariance)
-    d = len(coordinates)
-    if matrix.shape != (d, d):
-        raise ArgumentError("covariance", f"shape {matrix.shape}", f"shape {(d, d)}")
-    if matrix.has(*coordinates):
-        raise ArgumentError("covariance", matrix, "a constant matrix", "put the state dependence into example_loss")
-    if not matrix.is_symmetric() or matrix.is_positive_semidefinite is False:
-        raise ArgumentError("covariance", matrix, "a symmetric positive semidefinite matrix")
-    try:
-        return matrix.cholesky(hermitian=False)
-    except (ValueError, sp.matrices.exceptions.NonPositiveDefiniteMatrixError) as error:
-        raise ArgumentError(
-            "covariance", matrix, "a positive definite matrix", "drop the noiseless direction"
-        ) from error
+def _gradient(loss: sp.Expr, coordinates: Sequence[sp.Symbol]) -> sp.ImmutableMatrix:
+    """Differentiate; at a kink of max or min the gradient is the mean of both sides, as it is for abs."""
+    slopes = (sp.diff(loss, w).replace(sp.Heaviside, lambda x, *_: (1 + sp.sign(x)) / 2) for w in coordinates)
+    return sp.ImmutableMatrix(list(slopes))
+
+
+def _root(covariance: sp.Matrix) -> sp.Matrix:
+    """Return the lower triangular R with R Rᵀ = covariance; a zero pivot is a direction without noise of its own."""
+    if not covariance.is_symmetric() or covariance.is_positive_semidefinite is False:
+        raise ArgumentError("covariance", covariance, "a symmetric positive semidefinite matrix")
+    d = covariance.rows
+    root = sp.zeros(d, d)
+    for j in range(d):
+        rest = (covariance[j:, j] - root[j:, :j] * root[j, :j].T).applyfunc(sp.simplify)
+        if rest[0].is_negative or (rest[0].is_zero and not rest.is_zero_matrix):
+            raise ArgumentError("covariance", covariance, "a symmetric positive semidefinite matrix")
+        if not rest[0].is_zero:
+            root[j:, j] = rest / sp.sqrt(rest[0])
+    return root

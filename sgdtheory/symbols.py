@@ -77,3 +77,52 @@ advection = _define("advection", "a_m", "(m·∇)(v2 − v1) at θ", "L²/θ³",
 bending = _define("bending", "c12", "v2''(v1, v1) − v1''(v2, v2) at θ", "L³/θ⁵", real=True)
 hessian_21 = _define("hessian_21", "H2g1", "Hessian of L2 times gradient of L1", "L²/θ³", real=True)
 hessian_12 = _define("hessian_12", "H1g2", "Hessian of L1 times gradient of L2", "L²/θ³", real=True)
+
+# allocation of one step, coordinate i
+noise_variance = _define(
+    "noise_variance", "Sigma_ii", "variance Σᵢᵢ of one example's gradient, coordinate i", "L²/θ²", nonnegative=True
+)
+minibatch_term = _define(
+    "minibatch_term", "T_mb", "mean of Δᵢ(gᵢ − Gᵢ): minibatch against full gradient", "L", real=True
+)
+curvature_term = _define(
+    "curvature_term",
+    "T_curv",
+    "mean of Δᵢ(ḡᵢ − gᵢ): gradient along the step against gradient at its start",
+    "L",
+    real=True,
+)
+
+# batch size and learning rate from the progress guarantee
+lr_at_batch = _define(
+    "lr_at_batch", "eta_B", "learning rate with the best guarantee at batch size B", "θ²/L", real=True
+)
+best_batch = _define("best_batch", "B_star", "batch size with the best guarantee per example", "n", real=True)
+best_lr = _define("best_lr", "eta_star", "learning rate with the best guarantee per example", "θ²/L", real=True)
+lr_one = _define("lr_one", "eta_1", "learning rate per example of the best batch, η*/B*", "θ²/(L n)", real=True)
+shortfall = _define("shortfall", "D", "best guarantee per example less that of (η, B)", "L/n", real=True)
+zero_batch = _define("zero_batch", "B_0", "batch size at which η_B = 0", "n", real=True)
+lr_growth = _define("lr_growth", "eta_B_growth", "growth of η_B with B", "θ²/(L n)", real=True)
+
+# long runs
+steps = _define("steps", "n", "steps run", "step", positive=True)
+variance = _define("variance", "V_w", "long-run variance of the parameter under SGD", "θ²", real=True)
+variance_heavy_ball = _define("variance_heavy_ball", "V_HB", "the same for heavy ball, standard form", "θ²", real=True)
+variance_averaged = _define("variance_averaged", "V_EMA", "the same for heavy ball, averaged form", "θ²", real=True)
+variance_nesterov = _define("variance_nesterov", "V_NAG", "the same for Nesterov momentum", "θ²", real=True)
+limit_heavy_ball = _define(
+    "limit_heavy_ball", "x_HB", "end of stability in ηh, heavy ball, standard form", "1", real=True
+)
+limit_averaged = _define("limit_averaged", "x_EMA", "end of stability in ηh, heavy ball, averaged form", "1", real=True)
+limit_nesterov = _define("limit_nesterov", "x_NAG", "end of stability in ηh, Nesterov momentum", "1", real=True)
+
+# the sticky loss on a line
+half_separation = _define("half_separation", "w0", "half the distance of the minima ±w0", "θ", positive=True)
+curvature_half = _define("curvature_half", "h_half", "curvature at −w0, half squared error", "L/θ²", real=True)
+curvature_full = _define("curvature_full", "h_full", "curvature at −w0, squared error", "L/θ²", real=True)
+lr_limit_half = _define(
+    "lr_limit_half", "eta_half", "end of stability of gradient descent at −w0, half squared error", "θ²/L", real=True
+)
+lr_limit_full = _define(
+    "lr_limit_full", "eta_full", "end of stability of gradient descent at −w0, squared error", "θ²/L", real=True
+)

@@ -21,22 +21,58 @@ from sgdtheory.kernels.printer import print_expression
 Target = Literal["numba", "python"]
 TARGETS = ("numba", "python")
 
-_MATH = "acos, asin, atan, cos, cosh, erf, exp, isfinite, log, nan, pi, pow, sin, sinh, sqrt, tan, tanh"
-_HEADS = {
-    "numba": (
-        f"from math import {_MATH}\n\nimport numpy as np\nfrom numba import njit\n\n"
-        "# wrappers that let Python call a helper cost half the compile time, and nobody calls one\n"
-        'inline = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)\n'
-        "compiled = njit(\n"
-        '    "void(i8[::1], i8, f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], i8, i8[::1], f8[:, :, ::1], i8[::1])",\n'
-        '    cache=True, nogil=True, error_model="numpy",\n'
-        ")\n"
-    ),
-    "python": (
-        f"from sgdtheory.kernels.plain import {_MATH}\n\nimport numpy as np\n\n\n"
-        "def inline(function):\n    return function\n\n\ncompiled = inline\n"
-    ),
-}
+LANES = 128
+"""Replicas advanced together: enough to fill vector registers, few enough for the first-level cache."""
+
+_MATH = "acos, asin, atan, cos, cosh, erf, exp, isfinite, log, nan, pow, sin, sinh, sqrt, tan, tanh"
+_NUMBA_HEAD = f"""
+from math import {_MATH}
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+# inlined by force: a call left standing would keep a loop over replicas from becoming vector instructions;
+# no wrappers: nobody calls these from Python, and the wrappers cost half the compile time
+inline = njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+compiled = njit(
+    "void(i8[::1], i8, f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], i8, i8[::1], f8[:, :, ::1], i8[::1])",
+    cache=True, nogil=True, error_model="numpy",
+)
+
+
+@intrinsic
+def u32(context, x):
+    def generate(_, builder, signature, arguments):
+        narrow = signature.args[0].bitwidth <= 32
+        return arguments[0] if narrow else builder.trunc(arguments[0], ir.IntType(32))
+
+    return types.uint32(x), generate
+
+
+@intrinsic
+def bits(context, x):
+    return types.int64(types.float64), lambda _, builder, signature, a: builder.bitcast(a[0], ir.IntType(64))
+
+
+@intrinsic
+def float_of(context, i):
+    return types.float64(types.int64), lambda _, builder, signature, a: builder.bitcast(a[0], ir.DoubleType())
+"""
+_PYTHON_HEAD = f"""
+from sgdtheory.kernels.plain import {_MATH}, bits, float_of, u32
+
+import numpy as np
+
+
+def inline(function):
+    return function
+
+
+compiled = inline
+"""
+_HEADS = {"numba": _NUMBA_HEAD, "python": _PYTHON_HEAD}
 
 
 def emit(dynamics: Dynamics, start: Start = None, target: Target = "numba", record_memory: bool = False) -> str:
@@ -98,14 +134,9 @@ def _plain_source(function: object) -> str:
     """Return a function's source without its docstring and annotations."""
     text = inspect.getsource(function)  # type: ignore[arg-type]
     head, body = re.split(r"\) -> .*:\n", text, maxsplit=1)
-    head = re.sub(r": (int|float|Words)", "", head)
+    head = re.sub(r": [\w.]+(\[[\w.]+\])?(?=[,\n]|$)", "", head)
     body = re.sub(r'^    """.*?"""\n', "", body, flags=re.DOTALL)
     return f"{head}):\n{body}"
-
-
-def _tuple(prefix: str, count: int) -> str:
-    names = [f"{prefix}{i}" for i in range(count)]
-    return f"({names[0]},)" if count == 1 else ", ".join(names)
 
 
 def _body(block: Block) -> list[str]:
@@ -129,116 +160,164 @@ def _used(prefix: str, count: int, block: Block, array: str) -> list[str]:
     return [line for line in _unpack(prefix, count, array) if line.split(" ")[0] in names]
 
 
-def _draw_lines(draws: Draws, stream: int, step: str, slot: str) -> list[str]:
-    """Draw the primitives two at a time, each pair at its own slot."""
-    lines, calls = [], 0
-    total = (draws.normals + 1) // 2 + (draws.uniforms + 1) // 2  # slots one draw of everything takes
-    for kind, count in (("normals", draws.normals), ("uniforms", draws.uniforms)):
-        for first in range(0, count, 2):
-            second = f"{kind[0]}{first + 1}" if first + 1 < count else "_"
-            address = f"{slot}*{total} + {calls}" if total > 1 else slot
-            lines.append(f"{kind[0]}{first}, {second} = {kind}(key, replica, {step}, {address}, {stream})")
-            calls += 1
-    return lines
-
-
 def _functions(program: Program) -> list[str]:
+    """Return the pure functions of one replica, on scalars."""
     d, m, k, n, q = program.sizes
-    state, data, gradients = _arguments("s", m), _arguments("x", k), _arguments("g", d)
-    coordinates = _arguments("s", d)
     parts = []
     if program.start:
-        lines = _unpack("q", q, "q") + _draw_lines(program.start, random.START, "0", "0") + _body(program.start.block)
-        parts.append(_function("start", "key, replica, q", lines))
+        lines = _unpack("q", q, "q") + _body(program.start.block)
+        parts.append(_function("start", _arguments(*_primitives(program.start), "q"), lines))
     if program.data and k:
-        lines = _used("p", n, program.data.block, "p") + _draw_lines(program.data, random.DATA, "step", "b")
-        parts.append(_function("example", "key, replica, step, b, p", lines + _body(program.data.block)))
-
-    def pure(name: str, arguments: str, block: Block) -> str:
-        return _function(name, f"{arguments}, p", _used("p", n, block, "p") + _body(block))
-
-    parts.append(pure("gradient_at", state, program.gradient_at))
-    parts.append(pure("example_gradient", ", ".join(filter(None, (coordinates, data))), program.example_gradient))
-    parts.append(pure("step_state", f"{state}, {gradients}", program.step))
+        lines = _used("p", n, program.data.block, "p") + _body(program.data.block)
+        parts.append(_function("example", _arguments(*_primitives(program.data), "p"), lines))
+    for name, arguments, block in (
+        ("gradient_at", _names("s", m), program.gradient_at),
+        ("example_gradient", _names("s", d) + _names("x", k), program.example_gradient),
+        ("step_state", _names("s", m) + _names("g", d), program.step),
+    ):
+        parts.append(_function(name, _arguments(*arguments, "p"), _used("p", n, block, "p") + _body(block)))
     return parts
 
 
-def _arguments(prefix: str, count: int) -> str:
-    return ", ".join(f"{prefix}{i}" for i in range(count))
+def _names(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}{i}" for i in range(count)]
 
 
-_PICK = {
-    "with replacement": ["i = int(uniforms(key, replica, step, b, {index})[0] * data.shape[0])"],
-    "full batch": ["i = b"],
-    "one epoch": [
+def _arguments(*names: str) -> str:
+    return ", ".join(names)
+
+
+def _primitives(draws: Draws) -> list[str]:
+    return _names("n", draws.normals) + _names("u", draws.uniforms)
+
+
+def _at(names: Sequence[str]) -> list[str]:
+    """Name the entries of arrays at one lane."""
+    return [f"{name}[lane]" for name in names]
+
+
+def _assign(targets: Sequence[str], call: str) -> str:
+    return f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = {call}"
+
+
+def _lanes(*lines: str) -> list[str]:
+    """Loop over the replicas of a block."""
+    return ["for lane in range(count):", *(f"    {line}" for line in lines)]
+
+
+def _draw(draws: Draws, stream: int, step: str, slot: str) -> list[str]:
+    """Draw the primitives of a block two at a time, each pair at its own slot."""
+    pairs = [
+        (kind, first) for kind in ("normals", "uniforms") for first in range(0, vars(draws)[kind], 2)
+    ]  # fmt: skip
+    lines = []
+    for call, (kind, first) in enumerate(pairs):
+        second = f"{kind[0]}{first + 1}" if first + 1 < vars(draws)[kind] else "spare"
+        address = f"{slot}*{len(pairs)} + {call}" if len(pairs) > 1 else slot
+        lines.append(f"fill_{kind}(key, base, {step}, {address}, {stream}, count, words, {kind[0]}{first}, {second})")
+    return lines
+
+
+_SHUFFLED = ("one epoch", "reshuffle")
+
+
+def _pick(program: Program) -> list[str]:
+    """Choose each lane's sample of the data set."""
+    if program.sampling == "full batch":
+        return _lanes("index[lane] = b")
+    draw = f"fill_uniforms(key, base, step, b, {random.INDEX}, count, words, u0, spare)"
+    if program.sampling == "with replacement":
+        return [draw, *_lanes("index[lane] = int(u0[lane]*data.shape[0])")]
+    return [
+        draw,
         "# next entry of a uniform order: swap in one of those not yet taken (Fisher and Yates)",
-        "j = taken + int(uniforms(key, replica, step, b, {index})[0] * (data.shape[0] - taken))",
-        "i = order[j]",
-        "order[j] = order[taken]",
-        "order[taken] = i",
+        *_lanes(
+            "j = taken + int(u0[lane]*(data.shape[0] - taken))",
+            "i = order[lane, j]",
+            "order[lane, j] = order[lane, taken]",
+            "order[lane, taken] = i",
+            "index[lane] = i",
+        ),
         "taken += 1",
-    ],
-}
-_PICK["reshuffle"] = _PICK["one epoch"]
+    ]
 
 
-def _sample_lines(program: Program) -> list[str]:
+def _example(program: Program) -> list[str]:
+    """Add one example's gradient to the sums of all lanes."""
     d, _, k, _, _ = program.sizes
-    if program.sampling == "fresh":
-        lines = [f"{_tuple('x', k)} = example(key, replica, step, b, p)"]
-    else:
-        pick = [line.format(index=random.INDEX) for line in _PICK[program.sampling]]
-        lines = [*pick, *(f"x{i} = data[i, {i}]" for i in range(k))]
-    call = ", ".join(filter(None, (_arguments("e", d), _arguments("x", k))))
-    sums = [f"g{i} += h{i}" for i in range(d)]
-    return [*lines, f"{_tuple('h', d)} = example_gradient({call}, p)", *sums]
+    x, h = _names("x", k), _names("h", d)
+    call = f"example_gradient({_arguments(*_at(_names('e', d)), *x, 'p')})"
+    sums = [f"g{i}[lane] += h{i}" for i in range(d)]
+    if program.data:
+        source = [_assign(x, f"example({_arguments(*_at(_primitives(program.data)), 'p')})")]
+        return [*_draw(program.data, random.DATA, "step", "b"), *_lanes(*source, _assign(h, call), *sums)]
+    # gathers in a loop of their own: one load at a computed address makes a whole loop scalar
+    gather = _lanes(*(f"x{i}[lane] = data[index[lane], {i}]" for i in range(k)))
+    call = f"example_gradient({_arguments(*_at(_names('e', d) + x), 'p')})"
+    return [*_pick(program), *gather, *_lanes(_assign(h, call), *sums)]
 
 
-def _step_lines(program: Program) -> list[str]:
+def _step(program: Program) -> list[str]:
     d, m, k, _, _ = program.sizes
-    lines = [f"{_tuple('e', d)} = gradient_at({_arguments('s', m)}, p)"]
+    state, e, g = _names("s", m), _names("e", d), _names("g", d)
+    at = _assign(_at(e), f"gradient_at({_arguments(*_at(state), 'p')})")
+    move = _assign(_at(state), f"step_state({_arguments(*_at(state), *_at(g), 'p')})")
     if program.sampling == "fresh" and k == 0:
-        lines.append(f"{_tuple('g', d)} = example_gradient({_arguments('e', d)}, p)")
-    else:
-        if program.sampling == "reshuffle":
-            lines += ["if taken + batch > data.shape[0]:", "    taken = 0"]
-        lines += [f"g{i} = 0.0" for i in range(d)]
-        lines += ["for b in range(batch):", *(f"    {line}" for line in _sample_lines(program))]
-        lines += [f"g{i} /= batch" for i in range(d)]
-    return [*lines, f"{_tuple('s', m)} = step_state({_arguments('s', m)}, {_arguments('g', d)}, p)"]
+        return _lanes(at, _assign(_at(g), f"example_gradient({_arguments(*_at(e), 'p')})"), move)
+    return [
+        *(["if taken + batch > data.shape[0]:", "    taken = 0"] if program.sampling == "reshuffle" else []),
+        *_lanes(at, *(f"{name} = 0.0" for name in _at(g))),
+        "for b in range(batch):",
+        *(f"    {line}" for line in _example(program)),
+        *_lanes(*(f"{name} /= batch" for name in _at(g)), move),
+    ]
 
 
 def _loop(program: Program) -> str:
-    d, m, _, _, _ = program.sizes
-    shuffles = program.sampling in ("one epoch", "reshuffle")
-    start = (
-        [f"{_tuple('s', d)} = start(key, replica, q)"]
+    """Return ``run``: blocks of lanes, each for all its steps."""
+    d, m, k, _, _ = program.sizes
+    shuffled = program.sampling in _SHUFFLED
+    primitives = {p for draws in (program.start, program.data) if draws for p in _primitives(draws)}
+    sampled = program.data is None
+    floats = [*_names("s", m), *_names("e", d), *_names("g", d), *sorted(primitives | ({"u0"} if sampled else set()))]
+    floats += [*(_names("x", k) if sampled else []), "spare"]
+    begin = (
+        [
+            *_draw(program.start, random.START, "0", "0"),
+            *_lanes(_assign(_at(_names("s", d)), f"start({_arguments(*_at(_primitives(program.start)), 'q')})")),
+        ]
         if program.start
-        else [f"s{i} = points[r, {i}]" for i in range(d)]
+        else _lanes(*(f"s{i}[lane] = points[top + lane, {i}]" for i in range(d)))
     )
-    finite = " and ".join(f"isfinite(s{i})" for i in range(m))
-    per_replica = [
-        "replica = first + r",
-        *start,
-        *(f"s{i} = 0.0" for i in range(d, m)),
-        *(["order = np.arange(data.shape[0])", "taken = 0"] if shuffles else []),
-        "row = 0",
-        "failed[r] = -1",
-        "for step in range(record[-1] + 1):",
-        "    if step > 0:",
-        *(f"        {line}" for line in _step_lines(program)),
-        f"    if not ({finite}):",
-        "        failed[r] = step",
-        "        break",
-        "    if step == record[row]:",
-        *(f"        path[r, row, {i}] = s{i}" for i in range(program.recorded)),
-        "        row += 1",
-        "path[r, row:, :] = np.inf  # what comes after a failure is marked so that no mean can miss it",
-    ]
+    finite = " and ".join(f"isfinite(s{i}[lane])" for i in range(m))
     lines = [
-        "key = (words[0], words[1], words[2], words[3])",
-        "for r in range(path.shape[0]):",
-        *(f"    {line}" for line in per_replica),
+        "key = (u32(words_of_key[0]), u32(words_of_key[1]), u32(words_of_key[2]), u32(words_of_key[3]))",
+        f"words = np.empty((4, {LANES}), np.uint32)",
+        *(f"{name} = np.empty({LANES})" for name in floats),
+        *([f"index = np.empty({LANES}, np.int64)"] if sampled else []),
+        *([f"order = np.empty(({LANES}, data.shape[0]), np.int64)"] if shuffled else []),
+        f"for top in range(0, path.shape[0], {LANES}):",
+        f"    count = min({LANES}, path.shape[0] - top)",
+        "    base = first + top",
+        *(f"    {line}" for line in begin),
+        *(f"    {line}" for line in _lanes(*(f"s{i}[lane] = 0.0" for i in range(d, m)), "failed[top + lane] = -1")),
+        *(["    order[:, :] = np.arange(data.shape[0])", "    taken = 0"] if shuffled else []),
+        "    row = 0",
+        "    for step in range(record[-1] + 1):",
+        "        if step > 0:",
+        *(f"            {line}" for line in _step(program)),
+        "        for lane in range(count):",
+        f"            if failed[top + lane] < 0 and not ({finite}):",
+        "                failed[top + lane] = step",
+        "        if step == record[row]:",
+        "            for lane in range(count):",
+        "                # what comes after a failure is marked so that no mean can miss it",
+        "                alive = failed[top + lane] < 0",
+        *(
+            f"                path[top + lane, row, {i}] = s{i}[lane] if alive else np.inf"
+            for i in range(program.recorded)
+        ),
+        "            row += 1",
     ]
-    head = "@compiled\ndef run(words, first, p, q, points, data, batch, record, path, failed):\n"
+    head = "@compiled\ndef run(words_of_key, first, p, q, points, data, batch, record, path, failed):\n"
     return head + "".join(f"    {line}\n" for line in lines)

@@ -7,6 +7,7 @@ scalars, so that division by zero in the twin also follows IEEE.
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -35,3 +36,18 @@ isfinite, pi, nan = math.isfinite, math.pi, math.nan
 def pow(x: float, y: float) -> np.float64:  # the name kernels print
     """Return x to the power y, infinities and NaN included."""
     return np.float64(x) ** np.float64(y)
+
+
+def u32(x: int) -> int:
+    """Return a whole number modulo 2³²."""
+    return int(x) & 0xFFFFFFFF
+
+
+def bits(x: float) -> int:
+    """Return the 64 bits of a float as a whole number."""
+    return int(struct.unpack("<q", struct.pack("<d", x))[0])
+
+
+def float_of(i: int) -> float:
+    """Return the float with these 64 bits."""
+    return float(struct.unpack("<d", struct.pack("<q", i))[0])

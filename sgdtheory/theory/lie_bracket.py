@@ -1,15 +1,16 @@
 """The training-example Lie bracket: what swapping two neighbouring examples changes, with and without momentum.
 
 Descent fields vᵢ = −∇Lᵢ; bracket [f, g] = (f·∇)g − (g·∇)f. Momentum's buffer is written M = −v, so that it moves the
-parameters by +M as in the discussion of the source; all fields and derivatives are taken at θ, before both steps.
-Every gap is "example 1 then 2" minus "2 then 1", one component.
+parameters by +M as in the discussion of the source. Every gap is "example 1 then 2" minus "2 then 1", one component,
+and every field and derivative is taken at θ, where both orders start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from random import Random
 
 import sympy as sp
@@ -27,10 +28,13 @@ V, V1, V2, z0, z1 = symbols.step_field, symbols.field_1, symbols.field_2, symbol
 b, a, c = symbols.bracket, symbols.advection, symbols.bending
 H2g1, H1g2 = symbols.hessian_21, symbols.hessian_12
 
+SECOND, THIRD = (ε, 3), (ε, 4)
+"""Remainders: formulas that are complete up to ε², up to ε³."""
+
 
 @dataclass(frozen=True)
 class Pair:
-    """Two examples' losses, a point θ, and the buffer's direction m there (M = εm, or M = m for averaged momentum)."""
+    """Two examples' losses, the point θ and the direction m of the buffer, M = size·m."""
 
     losses: tuple[sp.Expr, sp.Expr]
     coordinates: tuple[sp.Symbol, ...]
@@ -43,61 +47,400 @@ class Pair:
         first, second = self.losses
         return descent_field(first, self.coordinates), descent_field(second, self.coordinates)
 
-    def local(self) -> list[Case]:
-        """Return the components of fields, bracket, advection and bending at θ."""
+    def at_point(self, columns: dict[sp.Symbol, sp.MatrixBase], point: tuple[sp.Expr, ...] | None = None) -> list[Case]:
+        """Return one case a component: each field's value at θ, or at another point."""
+        here = dict(zip(self.coordinates, point or self.point, strict=True))
+        return [{s: column[i].xreplace(here) for s, column in columns.items()} for i in range(len(self.coordinates))]
+
+    def hessian_products(self) -> list[Case]:
+        """Return H2 g1 and H1 g2."""
+        first, second = (sp.hessian(loss, self.coordinates) for loss in self.losses)
         v1, v2 = self.fields
-        w = self.coordinates
+        return self.at_point({H2g1: -second * v1, H1g2: -first * v2})
+
+    def local(self) -> list[Case]:
+        """Return fields, bracket, advection and bending."""
+        (v1, v2), w = self.fields, self.coordinates
         bending = derivative_along(v2, v1, w, order=2) - derivative_along(v1, v2, w, order=2)
-        columns = {V1: v1, V2: v2, b: lie_bracket(v1, v2, w), a: derivative_along(v2 - v1, self.m, w), c: bending}
-        here = dict(zip(w, self.point, strict=True))
-        return [{s: sp.expand(column[i].xreplace(here)) for s, column in columns.items()} for i in range(len(w))]
+        advection = derivative_along(v2 - v1, self.m, w)
+        return self.at_point({V1: v1, V2: v2, b: lie_bracket(v1, v2, w), a: advection, c: bending})
 
     def start(self, optimizer: Optimizer, size: sp.Expr) -> State:
-        """Return the state at θ, with buffers −M = −size·m if there are any."""
+        """Return the state at θ with buffers v = −M, if there are any."""
         return State(self.point, tuple((-size * m,) * len(optimizer.buffers) for m in self.m))
 
     def swapped(self, optimizer: Optimizer, size: sp.Expr = ε, remainder: Remainder = None) -> list[Case]:
-        """Return, a component each, the local quantities and the gaps after both steps."""
-        v1, v2 = self.fields
-        gap = swap_gap(optimizer, -v1, -v2, self.coordinates, self.start(optimizer, size), remainder)
-        gaps = [
-            {Δθ: position} | {ΔM: -buffer for buffer in buffers}
-            for position, buffers in zip(gap.position, gap.memory, strict=True)
-        ]
-        return [local | gap for local, gap in zip(self.local(), gaps, strict=True)]
+        """Return the local quantities together with the gaps after both steps."""
+        gradients = (-field for field in self.fields)
+        gap = swap_gap(optimizer, *gradients, self.coordinates, self.start(optimizer, size), remainder)
+        rows = zip(self.local(), gap.position, gap.memory, strict=True)
+        return [local | {Δθ: position} | {ΔM: -buffer for buffer in buffers} for local, position, buffers in rows]
 
-    def with_shadow(self, optimizer: Optimizer, remainder: Remainder = None) -> list[Case]:
-        """Return the same with the shadow variable: its step on example 1 and its gap."""
-        (_, decay), start = optimizer.values.values(), self.start(optimizer, ε)
+    def shadowed(self, optimizer: Optimizer, remainder: Remainder = None) -> list[Case]:
+        """Return the same together with the shadow z = θ + μM/(1−μ): its step on example 1, and its gap."""
+        share = optimizer.values[μ] / (1 - optimizer.values[μ])
+        start = self.start(optimizer, ε)
         after = compose(optimizer, [-self.fields[0]], self.coordinates, start)
-        looked = map(optimizer.lookahead, start.position, start.memory)
-        field = self.fields[0].xreplace(dict(zip(self.coordinates, looked, strict=True)))
-        steps = [
-            {V: field[i], z0: _shadow(start, decay, i), z1: _shadow(after, decay, i)}
-            for i in range(len(self.coordinates))
+        looked_at = tuple(optimizer.lookahead(t, m) for t, m in zip(*start, strict=True))
+        rows = zip(self.swapped(optimizer, ε, remainder), self.at_point({V: self.fields[0]}, looked_at), strict=True)
+        return [
+            case
+            | used
+            | {z: s.position[i] - share * s.memory[i][0] for z, s in ((z0, start), (z1, after))}
+            | {Δz: case[Δθ] + share * case[ΔM]}
+            for i, (case, used) in enumerate(rows)
         ]
-        cases = [case | step for case, step in zip(self.swapped(optimizer, ε, remainder), steps, strict=True)]
-        return [case | {Δz: case[Δθ] + decay / (1 - decay) * case[ΔM]} for case in cases]
 
 
 def generic_pair(degree: int) -> Pair:
-    """Return two generic polynomial losses in the plane at the origin, and a generic buffer."""
+    """Return two generic polynomial losses in the plane, seen from the origin, and a generic buffer."""
     w = sp.symbols("w1:3", real=True)
     first, second = (generic_polynomial(name, w, degree) for name in ("p", "q"))
     return Pair((first, second), w, (sp.S.Zero, sp.S.Zero), sp.symbols("m1:3", real=True))
 
 
-def random_pair(random: Random, degree: int = 4) -> Pair:
-    """Return random polynomial losses with rational coefficients in 1, 2 or 3 dimensions."""
+def random_pair(random: Random) -> Pair:
+    """Return random quartic losses, point and buffer with rational numbers, in 1, 2 or 3 dimensions."""
     w = sp.symbols(f"w1:{random.randint(1, 3) + 1}", real=True)
 
     def rational() -> sp.Rational:
         return sp.Rational(random.randint(-6, 6), random.randint(1, 4))
 
     def loss() -> sp.Expr:
-        return sp.Add(*(rational() * term for _, term in monomials(w, degree)))
+        every = [term for _, term in monomials(w, degree=4)]
+        return sp.Add(*(rational() * term for term in random.sample(every, min(len(every), 8))))
 
-    def vector() -> tuple[sp.Expr, ...]:
-        return tuple(rational() for _ in w)
+    return Pair((loss(), loss()), w, tuple(rational() for _ in w), tuple(rational() for _ in w))
 
-    return Pair((loss(), loss()), w, vector(), vector())
+
+def quartic_pair() -> Pair:
+    """Return two quartic losses without symmetry, with numbers for θ and m."""
+    x, y = w = sp.symbols("w1:3", real=True)
+    losses = (x**4 + x * y**2 - y, x**3 * y - x * y + y**4 / 2)
+    return Pair(losses, w, (sp.Rational(1, 2), -sp.Rational(1, 3)), (sp.S.One, sp.Integer(-2)))
+
+
+# --- derivations: their docstrings are the proofs in words ---------------------------------------------------------
+
+
+def bracket_by_hessians() -> list[Case]:
+    """Differentiate the fields: (v1·∇)v2 = −H2 v1 = H2 g1 and (v2·∇)v1 = −H1 v2 = H1 g2; subtract.
+
+    Only first and second derivatives at one point enter, so quadratic losses with arbitrary coefficients are all C²
+    losses. They are kept as symbols, and the bracket is formed from the fields' Jacobians.
+    """
+    pair = generic_pair(2)
+    return [local | products for local, products in zip(pair.local(), pair.hessian_products(), strict=True)]
+
+
+def sgd_swap() -> list[Case]:
+    """Two SGD steps end at θ + εv1 + εv2(θ + εv1); expand v2 = v2 + εv2'v1 + ½ε²v2''(v1, v1) + O(ε³) and subtract.
+
+    The fields themselves cancel, the linear terms leave ε²(v2'v1 − v1'v2), the bracket, and the quadratic ones leave
+    ½ε³(v2''(v1, v1) − v1''(v2, v2)). Below ε⁴ only derivatives of the losses up to the third at θ enter, so
+    polynomials with arbitrary coefficients, seen from the origin, are all C⁴ losses. In the plane the terms that can
+    occur (v, v'u, v''(u, u)) are already linearly independent, so their coefficients hold in every dimension.
+    """
+    return generic_pair(4).swapped(SGD(ε), remainder=THIRD)
+
+
+def sgd_swap_cubic() -> list[Case]:
+    """For cubic losses v2 is quadratic, its expansion ends with v2''(v1, v1), and there is no remainder."""
+    return generic_pair(3).swapped(SGD(ε))
+
+
+def heavy_ball_swap() -> list[Case]:
+    """Write the steps M' = μM + εv1(θ), θ' = θ + M', M'' = μM' + εv2(θ'), θ'' = θ' + M'' and expand at θ.
+
+    With M = εm: M'' = μ²εm + εμv1 + εv2 + ε²v2'(μm + v1) + O(ε³). Minus the other order this is ε(1−μ)(v2 − v1) +
+    ε²([v1, v2] + μ(m·∇)(v2 − v1)), and θ'' adds the gap of M', which is ε(v1 − v2). Below ε³ only first and second
+    derivatives of the losses at θ enter, so polynomials with arbitrary coefficients, seen from the origin, are all C³
+    losses; in the plane the terms that occur (v, v'u) are linearly independent, so it holds in every dimension.
+    """
+    return generic_pair(3).swapped(Momentum(ε), remainder=SECOND)
+
+
+def heavy_ball_swap_large_buffer() -> list[Case]:
+    """Take M = m of order one: then v2(θ + μm + …) is not given by derivatives at θ, however small ε is."""
+    return generic_pair(3).swapped(Momentum(ε), size=sp.S.One, remainder=SECOND)
+
+
+def averaged_swap() -> list[Case]:
+    """Write the steps M' = μM + (1−μ)v1(θ), θ' = θ + εM', M'' = μM' + (1−μ)v2(θ'), θ'' = θ' + εM'' and expand at θ.
+
+    M'' = μ²M + (1−μ)(μv1 + v2 + εv2'(μM + (1−μ)v1)) + O(ε²); subtract the other order, and add the gap of εM', which
+    is ε(1−μ)(v1 − v2), for θ''. Here M = m is an average of fields, of order one, and moves θ by εM. Generic
+    polynomials are all C³ losses, and the plane all dimensions, as for the heavy ball.
+    """
+    return generic_pair(3).swapped(EMAMomentum(ε), size=sp.S.One, remainder=SECOND)
+
+
+def nesterov_swap() -> list[Case]:
+    """Expand at θ the steps M' = μM + εv1(θ + μM), θ' = θ + M', M'' = μM' + εv2(θ' + μM'), θ'' = θ' + M''.
+
+    With M = εm the second look-ahead is θ + (1+μ)M' with M' = ε(μm + v1) + O(ε²), so the bracket comes with 1 + μ. The
+    buffer's part of M'' is ε²(μ(1+μ) − μ²)(m·∇)(v2 − v1); the gap of M' is ε(v1 − v2) − ε²μ(m·∇)(v2 − v1), so it
+    cancels in θ''. The shadow moves by M' + μ(M' − M)/(1−μ) = εv1(θ + μM)/(1−μ). Generic polynomials are all C³
+    losses, and the plane all dimensions, as for the heavy ball.
+    """
+    return generic_pair(3).shadowed(Nesterov(ε), remainder=SECOND)
+
+
+def shadow_swap() -> list[Case]:
+    """Put M' = μM + εv and θ' = θ + M' into z' = θ' + μM'/(1−μ) = θ + M'/(1−μ) = z + εv/(1−μ): no approximation.
+
+    So z gathers both steps with equal weight, z'' = z + ε(v1(θ) + v2(θ'))/(1−μ), the first-order gap cancels, and
+    v2(θ') = v2 + v2'(μM + εv1) + O(ε²) leaves ε²([v1, v2] + μ(m·∇)(v2 − v1))/(1−μ). Generic polynomials are all C³
+    losses, and the plane all dimensions, as for the heavy ball.
+    """
+    return generic_pair(3).shadowed(Momentum(ε), remainder=SECOND)
+
+
+def shadow_swap_quadratic() -> list[Case]:
+    """For quadratic losses v2(θ') = v2 + v2'(μM + εv1) exactly, so the shadow's gap has no remainder either."""
+    return generic_pair(2).shadowed(Momentum(ε))
+
+
+# --- random and numerical instances -----------------------------------------------------------------------------------
+
+
+def random_bracket(random: Random) -> list[Case]:
+    """Measure the bracket as the source introduces it, as the ε² coefficient of the swap of two SGD steps."""
+    pair = random_pair(random)
+    cases = zip(pair.swapped(SGD(ε), remainder=SECOND), pair.hessian_products(), strict=True)
+    return [products | {b: swapped[Δθ].coeff(ε, 2)} for swapped, products in cases]
+
+
+def random_sgd_swap(random: Random) -> list[Case]:
+    """Swap two SGD steps on random quartic losses."""
+    return random_pair(random).swapped(SGD(ε), remainder=THIRD)
+
+
+def _random_momentum(
+    expand: Callable[[Pair, Optimizer], list[Case]], rule: Callable[..., Optimizer], random: Random
+) -> list[Case]:
+    decay = sp.Rational(random.randint(0, 9), 10)
+    return [case | {μ: decay} for case in expand(random_pair(random), rule(ε, decay))]
+
+
+def _swapped(pair: Pair, optimizer: Optimizer, size: sp.Expr = ε) -> list[Case]:
+    return pair.swapped(optimizer, size, SECOND)
+
+
+def _shadowed(pair: Pair, optimizer: Optimizer) -> list[Case]:
+    return pair.shadowed(optimizer, SECOND)
+
+
+random_heavy_ball_swap = partial(_random_momentum, _swapped, Momentum)
+random_averaged_swap = partial(_random_momentum, partial(_swapped, size=sp.S.One), EMAMomentum)
+random_nesterov_swap = partial(_random_momentum, _shadowed, Nesterov)
+random_shadow_swap = partial(_random_momentum, _shadowed, Momentum)
+
+
+def sgd_swap_at(step: Fraction) -> Case:
+    """Swap two SGD steps of a given size, exactly."""
+    return quartic_pair().swapped(SGD(sp.Rational(step)))[0]
+
+
+def heavy_ball_swap_at(step: Fraction) -> Case:
+    """Swap two heavy-ball steps of a given size, exactly."""
+    size, decay = sp.Rational(step), sp.Rational(9, 10)
+    return quartic_pair().swapped(Momentum(size, decay), size)[0] | {μ: decay}
+
+
+# --- claims ---------------------------------------------------------------------------------------------------------------
+
+
+equal = partial(sp.Eq, evaluate=False)  # an equation to be judged, not simplified
+
+
+def _meanings(statement: sp.Basic) -> tuple[tuple[sp.Symbol, str], ...]:
+    """Say what the symbols of a statement stand for, in the glossary's order."""
+    used = statement.free_symbols
+    return tuple((entry.symbol, entry.meaning) for entry in symbols.GLOSSARY.values() if entry.symbol in used)
+
+
+_SMALL_STEP = positive(ε, "step size")
+_DECAY = between(μ, 0, 1, "momentum")
+_C3 = given("losses C³ near θ: the remainder is O(ε³)")
+_SMALL_BUFFER = given("buffer M = εm of the size of a step, as steps of size ε build it up")
+_MOMENTUM = (_C3, _SMALL_BUFFER, _SMALL_STEP, _DECAY)
+_COMMENT = BEMENT_2026.where("discussion, the author's reply on momentum")
+
+_HESSIANS = equal(b, H2g1 - H1g2)
+BRACKET = Claim(
+    id="LIE-01",
+    slug="lie.bracket",
+    title="The bracket of two examples is each one's Hessian on the other's gradient, subtracted: H2 g1 − H1 g2",
+    status="exact",
+    statement=_HESSIANS,
+    assumptions=(given("losses C² near θ"),),
+    source=BEMENT_2026.where("definition of the bracket"),
+    evidence=(Identity(bracket_by_hessians), Property(random_bracket)),
+    mutants=(
+        Mutant("other sign convention", equal(b, H1g2 - H2g1)),
+        Mutant("sum instead of difference: the gradient of g1·g2", equal(b, H2g1 + H1g2)),
+        Mutant("only one order", equal(b, H2g1)),
+    ),
+    meanings=_meanings(_HESSIANS),
+    note="Two Hessian-vector products give it; no Hessian is formed. The sign makes it the ε² coefficient of 1-then-2 "
+    "minus 2-then-1.",
+)
+
+_SGD_GAP = equal(Δθ, ε**2 * b + ε**3 * c / 2)
+SWAP_GAP = Claim(
+    id="LIE-02",
+    slug="lie.swap-gap",
+    title="Swapping two SGD steps moves the parameters by ε²[v1, v2] + ½ε³(v2''(v1, v1) − v1''(v2, v2))",
+    status="leading-order",
+    statement=_SGD_GAP,
+    assumptions=(given("losses C⁴ near θ: the remainder is O(ε⁴)"), _SMALL_STEP),
+    source=BEMENT_2026.where("effect of swapping two examples"),
+    evidence=(
+        Identity(sgd_swap, THIRD),
+        Identity(sgd_swap_cubic),
+        Property(random_sgd_swap, examples=30, remainder=THIRD),
+        Order(sgd_swap_at, ε, 4),
+    ),
+    mutants=(
+        Mutant("sign of the bracket", equal(Δθ, -(ε**2) * b + ε**3 * c / 2)),
+        Mutant("half the bracket", equal(Δθ, ε**2 * b / 2 + ε**3 * c / 2)),
+        Mutant("no ε³ term", equal(Δθ, ε**2 * b)),
+        Mutant("ε³ term without the ½", equal(Δθ, ε**2 * b + ε**3 * c)),
+        Mutant("sign of the ε³ term", equal(Δθ, ε**2 * b - ε**3 * c / 2)),
+    ),
+    meanings=_meanings(_SGD_GAP),
+    note="The source gives the ε² term. For losses of degree three or less there is no remainder, for quadratic ones "
+    "the bracket term is all.",
+)
+
+_BUFFER_GAP = equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (b + μ * a))
+BUFFER_GAP = Claim(
+    id="LIE-11",
+    slug="lie.momentum-buffer",
+    title="Swapping two heavy-ball steps changes the momentum at first order in ε, unless nothing decays (μ = 1)",
+    status="corrected",
+    statement=_BUFFER_GAP,
+    assumptions=(
+        _C3,
+        _SMALL_BUFFER,
+        _SMALL_STEP,
+        Assumption("momentum: 0 ≤ μ ≤ 1; the source has μ = 1", μ, sp.Interval(0, 1)),
+    ),
+    source=_COMMENT,
+    evidence=(Identity(heavy_ball_swap, SECOND), Property(random_heavy_ball_swap, examples=30, remainder=SECOND)),
+    mutants=(
+        Mutant("without decay, μ = 1", equal(ΔM, ε**2 * (b + a))),
+        Mutant("buffer not decayed", equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (b + a))),
+        Mutant("sign of the bracket", equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (μ * a - b))),
+        Mutant(
+            "linear in a buffer M = m of order one",
+            equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε * μ * a + ε**2 * b),
+            (Identity(heavy_ball_swap_large_buffer, SECOND),),
+        ),
+    ),
+    meanings=_meanings(_BUFFER_GAP),
+    note="ε(M·∇)(v2 − v1) of the source is ε²(m·∇)(v2 − v1) here. That term is the bracket [m, v2 − v1] with m as a "
+    "constant field.",
+)
+
+_POSITION_GAP = equal(Δθ, ε * μ * (V1 - V2) + ε**2 * (b + μ * a))
+POSITION_GAP = Claim(
+    id="LIE-12",
+    slug="lie.momentum-position",
+    title="Swapping two heavy-ball steps moves the parameters at first order, by εμ(v1 − v2); the bracket comes second",
+    status="leading-order",
+    statement=_POSITION_GAP,
+    assumptions=_MOMENTUM,
+    source=HERE,
+    evidence=(
+        Identity(heavy_ball_swap, SECOND),
+        Property(random_heavy_ball_swap, examples=30, remainder=SECOND),
+        Order(heavy_ball_swap_at, ε, 3),
+    ),
+    mutants=(
+        Mutant("the bracket alone, as for SGD", equal(Δθ, ε**2 * b)),
+        Mutant("no first-order term", equal(Δθ, ε**2 * (b + μ * a))),
+        Mutant("sign of the first-order term", equal(Δθ, ε * μ * (V2 - V1) + ε**2 * (b + μ * a))),
+        Mutant("buffer not decayed", equal(Δθ, ε * μ * (V1 - V2) + ε**2 * (b + a))),
+        Mutant("Nesterov's steps", evidence=(Identity(nesterov_swap, SECOND),)),
+    ),
+    meanings=_meanings(_POSITION_GAP),
+    note="At μ = 0 this is the gap of SGD.",
+)
+
+_AVERAGED_FIRST = ε * μ * (1 - μ) * (V1 - V2)
+_AVERAGED_SECOND = ε**2 * ((1 - μ) ** 2 * b + μ * (1 - μ) * a)
+_AVERAGED_GAPS = sp.And(
+    equal(Δθ, _AVERAGED_FIRST + _AVERAGED_SECOND),
+    equal(ε * ΔM, ε * (1 - μ) ** 2 * (V2 - V1) + _AVERAGED_SECOND),
+)
+AVERAGED_GAP = Claim(
+    id="LIE-13",
+    slug="lie.averaged-momentum",
+    title="With averaged momentum the swap gaps are the heavy ball's at the step ε(1−μ)",
+    status="leading-order",
+    statement=_AVERAGED_GAPS,
+    assumptions=(_C3, given("buffer M = m, an average of fields"), _SMALL_STEP, _DECAY),
+    source=HERE,
+    evidence=(Identity(averaged_swap, SECOND), Property(random_averaged_swap, examples=30, remainder=SECOND)),
+    mutants=(
+        Mutant("standard parametrisation's position", equal(Δθ, ε * μ * (V1 - V2) + ε**2 * (b + μ * a))),
+        Mutant("bracket with 1−μ once", equal(Δθ, _AVERAGED_FIRST + ε**2 * (1 - μ) * (b + μ * a))),
+        Mutant("buffer not decayed", equal(Δθ, _AVERAGED_FIRST + ε**2 * (1 - μ) * ((1 - μ) * b + a))),
+        Mutant("standard steps", evidence=(Identity(heavy_ball_swap, SECOND),)),
+    ),
+    meanings=_meanings(_AVERAGED_GAPS),
+)
+
+_SHADOW_STEP = equal(z1, z0 + ε * V / (1 - μ))
+_NESTEROV_BUFFER = equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * ((1 + μ) * b + μ * a))
+_NESTEROV_GAPS = sp.And(equal(Δθ, ε * μ * (V1 - V2) + ε**2 * (1 + μ) * b), _NESTEROV_BUFFER, _SHADOW_STEP)
+NESTEROV_GAP = Claim(
+    id="LIE-14",
+    slug="lie.nesterov",
+    title="Nesterov's look-ahead scales the bracket by 1 + μ and cancels the buffer's part in the parameters",
+    status="leading-order",
+    statement=_NESTEROV_GAPS,
+    assumptions=_MOMENTUM,
+    source=HERE,
+    evidence=(Identity(nesterov_swap, SECOND), Property(random_nesterov_swap, examples=30, remainder=SECOND)),
+    mutants=(
+        Mutant("the heavy ball's position", _POSITION_GAP),
+        Mutant("bracket without 1 + μ", equal(Δθ, ε * μ * (V1 - V2) + ε**2 * b)),
+        Mutant("the heavy ball's buffer", _BUFFER_GAP),
+        Mutant("buffer's part cancels there too", equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (1 + μ) * b)),
+        Mutant("shadow's step along the field at θ", equal(z1, z0 + ε * V1 / (1 - μ))),
+    ),
+    meanings=_meanings(_NESTEROV_GAPS),
+    note="The shadow z = θ + μM/(1−μ) steps exactly by εV/(1−μ), V being the field at the look-ahead θ + μM.",
+)
+
+_SHADOW_GAP = equal(Δz, ε**2 * (b + μ * a) / (1 - μ))
+_SHADOW = sp.And(_SHADOW_STEP, _SHADOW_GAP)
+SHADOW = Claim(
+    id="LIE-15",
+    slug="lie.shadow",
+    title="The shadow z = θ + μM/(1−μ) of the heavy ball steps exactly by εv/(1−μ), and swapping changes it only at ε²",
+    status="leading-order",
+    statement=_SHADOW,
+    assumptions=_MOMENTUM,
+    source=HERE,
+    evidence=(
+        Identity(shadow_swap, SECOND),
+        Identity(shadow_swap_quadratic),
+        Property(random_shadow_swap, examples=30, remainder=SECOND),
+    ),
+    mutants=(
+        Mutant("step without 1/(1−μ)", equal(z1, z0 + ε * V)),
+        Mutant("gap without 1/(1−μ)", equal(Δz, ε**2 * (b + μ * a))),
+        Mutant("buffer not decayed", equal(Δz, ε**2 * (b + a) / (1 - μ))),
+        Mutant("the bracket alone", equal(Δz, ε**2 * b / (1 - μ))),
+        Mutant("Nesterov's steps", evidence=(Identity(nesterov_swap, SECOND),)),
+    ),
+    meanings=_meanings(_SHADOW),
+    note="This is the discussion's formula for the swapped momentum, saved for every μ: its M read as what the decay "
+    "leaves of it, μM, and the whole divided by 1−μ. The step is exact for any loss, the gap for quadratic ones.",
+)
+
+CLAIMS = (BRACKET, SWAP_GAP, BUFFER_GAP, POSITION_GAP, AVERAGED_GAP, NESTEROV_GAP, SHADOW)

@@ -1,0 +1,247 @@
+"""Loss change allocation: what a step's loss change owes to each parameter, and what the naive version leaves out.
+
+A step moves coordinate i by Δᵢ. Its allocation is Aᵢ = Δᵢ·ḡᵢ with ḡ the mean of ∇L on the straight segment. The naive
+version puts the step's own minibatch gradient G in the place of ḡ. With g = ∇L at the start of the step the two differ,
+coordinate by coordinate, by T_mb = Δᵢ(gᵢ − Gᵢ) (minibatch) and T_curv = Δᵢ(ḡᵢ − gᵢ) (curvature).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from random import Random
+
+import sympy as sp
+
+from sgdtheory import symbols
+from sgdtheory.catalogue import quadratic
+from sgdtheory.claim import Assumption, Case, Claim, Ensemble, Identity, Mutant, Property, given, positive, real
+from sgdtheory.derive.expansion import monomials
+from sgdtheory.derive.moments import quadratic_mean
+from sgdtheory.laws import Number
+from sgdtheory.optimizers import SGD, Momentum
+from sgdtheory.sources import HERE, SHAH_2020
+
+η, B, G, A = symbols.lr, symbols.batch_size, symbols.gradient, symbols.allocation
+T_mb, T_curv, Σ_ii = symbols.minibatch_term, symbols.curvature_term, symbols.noise_variance
+# row i of the Hessian, the gradient, row i of the noise covariance; coordinate i is called 1, the others 2 and 3
+H_i = sp.symbols("H_11 H_12 H_13", real=True)
+g = sp.symbols("g_1:4", real=True)
+Σ_i = (Σ_ii, *sp.symbols("Sigma_12 Sigma_13", real=True))
+
+
+def naive_allocation(gradient: Number = G) -> sp.Expr:
+    """Return −ηG², the naive allocation of an SGD step to a coordinate whose gradient is G."""
+    return -η * gradient**2
+
+
+def expected_minibatch_term() -> sp.Expr:
+    """Return ηΣᵢᵢ/B, the mean of T_mb for coordinate i."""
+    return η * Σ_ii / B
+
+
+def expected_curvature_term() -> sp.Expr:
+    """Return (η²/2)·[H(ggᵀ + Σ/B)]ᵢᵢ, the mean of T_curv for coordinate i on a quadratic."""
+    return η**2 / 2 * sp.Add(*(h * (g[0] * gj + s / B) for h, gj, s in zip(H_i, g, Σ_i, strict=True)))
+
+
+def allocate_naively() -> Case:
+    """Multiply the step by its own gradient.
+
+    SGD moves a coordinate with gradient G by Δ = −ηG. The naive allocation is Δ·G = −ηG². A square is never negative
+    and η > 0, so it is at most 0; it is 0 where G = 0, which happens (a dead unit, a parameter the batch does not see).
+    """
+    return {A: SGD().update(G).displacement * G}
+
+
+def _allocate_momentum() -> Case:
+    return {A: Momentum(momentum=sp.Rational(1, 2)).update(G, memory=[1]).displacement * G}
+
+
+def _allocate_with_another_gradient() -> Case:
+    return {A: SGD().update(G).displacement * 1}
+
+
+def average_minibatch_term() -> Case:
+    """Average over the batch.
+
+    The minibatch gradient is G = g + ξ with E ξ = 0 and Var ξ = Σᵢᵢ/B, whatever the law of ξ and whatever the loss. SGD
+    moves by Δ = −η(g + ξ), so T_mb = Δ(g − G) = η(g + ξ)ξ, whose mean is η·E ξ² = ηΣᵢᵢ/B. It is never negative: the
+    step follows its own batch's noise downhill, the full loss does not.
+    """
+    noise = sp.Symbol("xi", real=True)
+    displacement = SGD().update(g[0] + noise).displacement
+    return {T_mb: quadratic_mean(displacement * -noise, [noise], sp.Matrix([[Σ_ii / B]]))}
+
+
+def average_curvature_term() -> Case:
+    """Average over the batch, on a quadratic.
+
+    At the fraction t of the step the gradient is g + tHΔ, so its mean over the segment exceeds g by ½HΔ and
+    T_curv = ½Δᵢ(HΔ)ᵢ. With Δ = −η(g + ξ), E ξ = 0 and E ξξᵀ = Σ/B, E ΔΔᵀ = η²(ggᵀ + Σ/B), which gives
+    (η²/2)·[H(ggᵀ + Σ/B)]ᵢᵢ. Three coordinates stand for any number, because the sum over them is linear.
+    """
+    noise = sp.symbols("xi_1:4", real=True)
+    step = [SGD().update(gj + x).displacement for gj, x in zip(g, noise, strict=True)]
+    t = sp.Symbol("t")
+    rise = sp.integrate(t * sp.Add(*map(sp.Mul, H_i, step)), (t, 0, 1))
+    row = [s / B for s in Σ_i]
+    covariance = sp.Matrix(3, 3, lambda i, j: row[max(i, j)] if min(i, j) == 0 else sp.Dummy())
+    return {T_curv: quadratic_mean(sp.expand(step[0] * rise), noise, covariance)}
+
+
+def random_step(random: Random) -> list[Case]:
+    """Take one SGD step on a random polynomial loss in 1 to 3 dimensions and allocate it; the last gradient may be 0."""
+    w = sp.symbols(f"w1:{random.randint(1, 3) + 1}", real=True)
+    seen = w[: len(w) - random.randint(0, 1)]  # perhaps the loss does not depend on the last coordinate
+    loss = sp.Add(*(_rational(random) * term for _, term in monomials(seen, 3))) if seen else sp.S.Zero
+
+    def gradient(theta: list[sp.Expr]) -> list[sp.Expr]:
+        return [sp.diff(loss, wi).xreplace(dict(zip(w, theta, strict=True))) for wi in w]
+
+    lr, start = _learning_rate(random), [_rational(random) for _ in w]
+    end, _ = SGD(lr=lr).step(start, [[] for _ in w], gradient)
+    return [{η: lr, G: gi, A: (b - a) * gi} for a, b, gi in zip(start, end, gradient(start), strict=True)]
+
+
+def random_batches(random: Random) -> list[Case]:
+    """Average one SGD step over all batches of a small random data set, in exact rational numbers.
+
+    Example k has the loss ½wᵀHw + c_k·w. Batches are drawn with replacement, so all n^B of them are equally likely.
+    """
+    d, n, size = random.randint(1, 3), random.randint(1, 3), random.randint(1, 2)
+    half, *pulls = sp.Matrix(d, d, lambda i, j: _rational(random)), *(_column(random, d) for _ in range(n))
+    H, start, lr = half + half.T, _column(random, d), _learning_rate(random)
+    full = H * start + _mean(pulls)
+    minibatch, curvature = [], []
+    for batch in product(pulls, repeat=size):
+        sampled = H * start + _mean(batch)
+        end, _ = SGD(lr=lr).step(list(start), [[]] * d, lambda _, field=sampled: list(field))  # type: ignore[misc]
+        move = sp.Matrix(end) - start
+        middle = H * (start + move / 2) + _mean(pulls)  # the mean of a linear gradient over a segment
+        minibatch.append(move.multiply_elementwise(full - sampled))
+        curvature.append(move.multiply_elementwise(middle - full))
+    Σ = _mean([(c - _mean(pulls)) * (c - _mean(pulls)).T for c in pulls])
+    seen = [{η: lr, B: sp.Integer(size)} | _from_coordinate(i, H, full, Σ) for i in range(d)]
+    return [case | {T_mb: _mean(minibatch)[i], T_curv: _mean(curvature)[i]} for i, case in enumerate(seen)]
+
+
+def _from_coordinate(i: int, H: sp.Matrix, gradient: sp.Matrix, Σ: sp.Matrix) -> Case:
+    """Return the row of H and of Σ and the gradient with coordinate i first, zeros for missing dimensions."""
+    order = [i, *(j for j in range(H.rows) if j != i)]
+    families = ((H_i, H[i, :]), (g, gradient), (Σ_i, Σ[i, :]))
+    zeros = {symbol: sp.S.Zero for family, _ in families for symbol in family}
+    return zeros | {symbol: row[j] for family, row in families for symbol, j in zip(family, order, strict=False)}
+
+
+def _rational(random: Random) -> sp.Rational:
+    return sp.Rational(random.randint(-6, 6), random.randint(1, 4))
+
+
+def _learning_rate(random: Random) -> sp.Rational:
+    return sp.Rational(random.randint(1, 9), random.randint(1, 4))
+
+
+def _column(random: Random, d: int) -> sp.Matrix:
+    return sp.Matrix([_rational(random) for _ in range(d)])
+
+
+def _mean(values: Sequence[sp.Matrix]) -> sp.Matrix:
+    return sum(values, sp.zeros(*values[0].shape)) / len(values)
+
+
+_H = sp.Matrix([[2, 1, 0], [1, 3, -1], [0, -1, 1]])
+_Σ = sp.Matrix([[4, 2, 1], [2, 5, 1], [1, 1, 3]])
+_START = sp.Matrix([1, -1, 2])
+_VALUES = {η: sp.Rational(1, 4), B: sp.Integer(2)} | _from_coordinate(0, _H, _H * _START, _Σ)
+_QUADRATIC = quadratic(_H, _Σ)
+_MOVE = sp.Matrix(_QUADRATIC.coordinates) - _START
+
+
+def _one_step(quantity: sp.Symbol, observable: sp.Expr) -> Ensemble:
+    """Measure the mean of an observable after one step on a quadratic in space, to 3 %."""
+    return Ensemble(quantity, observable, "mean", _QUADRATIC, SGD(), _VALUES, 1, tuple(_START), resolution=0.03)
+
+
+NAIVE = Claim(
+    id="LCA-03",
+    slug="lca.naive",
+    title="The naive allocation of an SGD step is −ηG²: never positive, and zero where the gradient is",
+    status="corrected",
+    statement=sp.And(sp.Eq(A, naive_allocation()), sp.Le(A, 0)),
+    assumptions=(
+        positive(η, "learning rate"),
+        real(G, "gradient of the step, one coordinate"),
+        given("plain SGD: no momentum, no weight decay; the allocation uses the gradient that made the step"),
+    ),
+    source=SHAH_2020.where("definition of LCANaive"),
+    evidence=(Identity(allocate_naively), Property(random_step)),
+    mutants=(
+        Mutant("as printed: always negative", sp.And(sp.Eq(A, naive_allocation()), sp.Lt(A, 0))),
+        Mutant("without the square", sp.And(sp.Eq(A, -η * sp.Abs(G)), sp.Le(A, 0))),
+        Mutant("momentum step", evidence=(Identity(_allocate_momentum),)),
+        Mutant("step from one gradient, allocation with another", evidence=(Identity(_allocate_with_another_gradient),)),
+    ),
+    meanings=((A, "naive allocation Δ·G to the coordinate"),),
+    note="The source calls it always negative; coordinates with zero gradient are the exception.",
+)
+
+MINIBATCH = Claim(
+    id="LCA-06",
+    slug="lca.minibatch",
+    title="Measuring with the full gradient instead of the minibatch's adds ηΣᵢᵢ/B to every coordinate's mean allocation",
+    status="exact",
+    statement=sp.And(sp.Eq(T_mb, expected_minibatch_term()), sp.Ge(T_mb, 0)),
+    assumptions=(
+        positive(η, "learning rate"),
+        positive(B, "batch size"),
+        Assumption("variance of one example's gradient: Σᵢᵢ ≥ 0", Σ_ii, sp.Interval(0, sp.oo)),
+        given("plain SGD; independent examples with gradient of mean g; any loss, any law of the noise"),
+    ),
+    source=HERE,
+    evidence=(
+        Identity(average_minibatch_term),
+        Property(random_batches),
+        _one_step(T_mb, _MOVE[0] * ((_H * _START)[0] + _MOVE[0] / _VALUES[η])),
+    ),
+    mutants=(
+        Mutant("averages out, because the minibatch gradient is unbiased", sp.Eq(T_mb, 0)),
+        Mutant("opposite sign", sp.And(sp.Eq(T_mb, -expected_minibatch_term()), sp.Le(T_mb, 0))),
+        Mutant("without the batch size", sp.And(sp.Eq(T_mb, expected_minibatch_term() * B), sp.Ge(T_mb, 0))),
+        Mutant("a factor ½", sp.And(sp.Eq(T_mb, expected_minibatch_term() / 2), sp.Ge(T_mb, 0))),
+    ),
+    meanings=((T_mb, "mean of Δᵢ(gᵢ − Gᵢ) over batches"),),
+    note="So the naive allocation promises ηtr Σ/B more progress a step than there is, also where training has stopped.",
+)
+
+CURVATURE = Claim(
+    id="LCA-07",
+    slug="lca.curvature",
+    title="Measuring along the whole step instead of at its start adds (η²/2)[H(ggᵀ + Σ/B)]ᵢᵢ to the mean allocation",
+    status="exact",
+    statement=sp.Eq(T_curv, expected_curvature_term()),
+    assumptions=(
+        positive(η, "learning rate"),
+        positive(B, "batch size"),
+        Assumption("variance of one example's gradient: Σᵢᵢ ≥ 0", Σ_ii, sp.Interval(0, sp.oo)),
+        *(real(s) for s in (*H_i, *g, *Σ_i[1:])),
+        given("plain SGD on a quadratic loss of Hessian H; independent examples; any law of the noise"),
+    ),
+    source=HERE,
+    evidence=(
+        Identity(average_curvature_term),
+        Property(random_batches),
+        _one_step(T_curv, _MOVE[0] * (_H * _MOVE)[0] / 2),
+    ),
+    mutants=(
+        Mutant("without the noise", sp.Eq(T_curv, expected_curvature_term().subs(dict.fromkeys(Σ_i, 0)))),
+        Mutant("diagonal curvature only", sp.Eq(T_curv, expected_curvature_term().subs(dict.fromkeys(H_i[1:], 0)))),
+        Mutant("without the factor ½", sp.Eq(T_curv, 2 * expected_curvature_term())),
+        Mutant("without the batch size", sp.Eq(T_curv, expected_curvature_term().subs(B, 1))),
+    ),
+    meanings=((T_curv, "mean of Δᵢ(ḡᵢ − gᵢ) over batches, ḡ the mean gradient on the segment"),),
+    note="Coordinate i is called 1 and the others 2 and 3; more dimensions only lengthen the sum over them.",
+)
+
+CLAIMS = (NAIVE, MINIBATCH, CURVATURE)
+"""The theory, in the order of the ledger."""
