@@ -112,7 +112,7 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
         for column, lr in enumerate(LEARNING_RATES):
             draw(*axes[:, column], lr, points[lr])
         axes[0, 0].set_ylabel("stationary variance of $\\beta$ (units of $\\beta^2$)")
-        axes[1, 0].set_ylabel("simulated ÷ theory")
+        axes[1, 0].set_ylabel("simul. ÷ theory")
         artists.legend(axes[0, 0], [*LOOKS.values(), NO_EFFECT], loc="upper left")
         plt.close(figure)
     return Picture(

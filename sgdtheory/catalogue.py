@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral
 
+import numpy as np
 import sympy as sp
 
 from sgdtheory.errors import ArgumentError
 from sgdtheory.expressions import check_expression, parse
-from sgdtheory.laws import Data, Dataset, Fresh, Law, Normal, Number
+from sgdtheory.laws import Data, Dataset, Fresh, Law, Normal, Number, standard_deviation
 from sgdtheory.problem import Problem, as_matrix, landscape
 from sgdtheory.symbols import curvature, noise_std
 
@@ -42,8 +42,9 @@ def scalar_mean(noise_std: Number = noise_std, mean: Number = 0) -> Problem:
     sigma**2
     """
     beta, y = sp.symbols("beta y", real=True)
+    std = standard_deviation(noise_std, "noise_std")
     loss = (beta - y) ** 2 / 2
-    return Problem(loss, [beta], Fresh(y=Normal(mean, noise_std)), None, "half squared error", "scalar mean")
+    return Problem(loss, [beta], Fresh(y=Normal(mean, std)), None, "half squared error", "scalar mean")
 
 
 def quadratic(hessian: sp.Matrix | Number = curvature, covariance: sp.Matrix | Number = noise_std**2) -> Problem:
@@ -126,7 +127,7 @@ def single_feature(
     if {s.name for s in model.free_symbols} & {"x", "y"}:
         raise ArgumentError("q", model, "an expression free of the data x and y", "rename the symbol")
     loss = _SQUARED_ERROR_FACTOR[convention] * (model * feature - label) ** 2
-    law = Fresh(x=x, y=Normal(0, noise_std)) if data is None else data
+    law = Fresh(x=x, y=Normal(0, standard_deviation(noise_std, "noise_std"))) if data is None else data
     if not isinstance(law, (Fresh, Dataset)) or set(law.symbols) != {feature, label}:
         raise ArgumentError("data", data, "a data set with columns x and y", "write Dataset(x=..., y=...)")
     return Problem(loss, coordinates, law, None, convention, name)
@@ -217,5 +218,5 @@ CATALOGUE: dict[str, Callable[..., Problem]] = {
 
 def _degrees(**degrees: int) -> None:
     for name, degree in degrees.items():
-        if not isinstance(degree, Integral) or isinstance(degree, bool) or not 1 <= degree <= 20:
+        if not isinstance(degree, (int, np.integer)) or isinstance(degree, bool) or not 1 <= degree <= 20:
             raise ArgumentError(name, degree, "a whole number from 1 to 20")

@@ -80,6 +80,10 @@ def make_dynamics(problem: Problem, optimizer: Optimizer) -> Dynamics:
     >>> dynamics.state, dynamics.step
     ((w, v[w]), (-eta*g[w] - mu*v[w] + w, eta*g[w] + mu*v[w]))
     """
+    if not isinstance(problem, Problem):
+        raise ArgumentError("problem", problem, "a Problem", "write landscape(...) or Problem(...)")
+    if not isinstance(optimizer, Optimizer):
+        raise ArgumentError("optimizer", optimizer, "an Optimizer", "call it: SGD(lr=0.1)")
     coordinates = problem.coordinates
     symbolic = with_symbols(optimizer)
     gradients = tuple(sp.Symbol(f"g[{w.name}]", real=True) for w in coordinates)
@@ -87,9 +91,9 @@ def make_dynamics(problem: Problem, optimizer: Optimizer) -> Dynamics:
     updates = [symbolic.update(g, w, m) for g, w, m in zip(gradients, coordinates, buffers, strict=True)]
     memory = tuple(symbol for row in buffers for symbol in row)
     used = {*coordinates, *problem.data.symbols, *(s for s, _ in problem.parameters), *problem.free_parameters}
-    clash = used & {*gradients, *memory, *symbolic.values}
+    clash = {s.name for s in used} & {s.name for s in symbolic.values}
     if clash:
-        raise ArgumentError("problem", f"symbols {sorted(s.name for s in clash)}", "names the optimizer does not use")
+        raise ArgumentError("problem", f"symbols {sorted(clash)}", "names the optimizer does not use", "rename them")
     hyper = tuple((h.symbol, h.value if h.value.is_number else None) for h in optimizer.hyperparameters)
     return Dynamics(
         coordinates=coordinates,
@@ -123,11 +127,12 @@ def mean_step(problem: Problem, optimizer: Optimizer, batch_size: Number) -> tup
     dynamics = make_dynamics(problem, optimizer)
     at = dict(zip(problem.coordinates, dynamics.gradient_at, strict=True))
     step = sp.Matrix(dynamics.step)
-    values = {**optimizer.values, **dict(problem.parameters)}
     push = step.jacobian(dynamics.batch_gradient)
     mean_gradient = dict(zip(dynamics.batch_gradient, problem.gradient.xreplace(at), strict=True))
     noise = sp.Matrix(problem.batch_noise(batch_size)).xreplace(at)
-    return step.xreplace(mean_gradient).xreplace(values), (push * noise * push.T).xreplace(values)
+    moments = step.xreplace(mean_gradient), push * noise * push.T
+    hyper, bound = optimizer.values, dict(problem.parameters)
+    return tuple(m.xreplace(hyper).xreplace(bound) for m in moments)
 
 
 def with_symbols(optimizer: Optimizer) -> Optimizer:

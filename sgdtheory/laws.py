@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -55,9 +57,7 @@ class Normal:
     std: sp.Expr = sp.S.One
 
     def __init__(self, mean: Number = 0, std: Number = 1) -> None:
-        _set(self, mean=mean, std=std)
-        if self.std.is_negative:
-            raise ArgumentError("std", std, "a number >= 0", "give the standard deviation, not its negative")
+        _set(self, mean=mean, std=standard_deviation(std, "std"))
 
     @property
     def primitive(self) -> Primitive:
@@ -193,8 +193,17 @@ class Fresh:
         )
 
     def covariance(self, left: sp.Expr, right: sp.Expr) -> sp.Expr:
-        """Return the exact covariance of two polynomials in the data symbols."""
-        return self.mean(sp.expand(left * right)) - self.mean(left) * self.mean(right)
+        """Return the exact covariance of two polynomials in the data symbols, from those of their monomials."""
+        a, b = _data_polynomial(left, self.symbols), _data_polynomial(right, self.symbols)
+        if a is None or b is None:
+            return self.mean(sp.expand(left * right)) - self.mean(left) * self.mean(right)
+        return sp.Add(*(c * e * self._monomial_covariance(p, q) for p, c in a for q, e in b))
+
+    def _monomial_covariance(self, p: tuple[int, ...], q: tuple[int, ...]) -> sp.Expr:
+        def mean(powers: Iterable[int]) -> sp.Expr:
+            return prod(law.moment(k) for (_, law), k in zip(self.laws, powers, strict=True))
+
+        return sp.expand(mean(map(operator.add, p, q)) - mean(p) * mean(q))
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,6 +321,14 @@ def data_symbol(name: str) -> sp.Symbol:
     return sp.Symbol(check_name(name, "data"), real=True)
 
 
+def standard_deviation(value: Number, argument: str) -> sp.Expr:
+    """Return a standard deviation as an expression, unless it is negative."""
+    std = check_expression(value, None, argument)
+    if std.is_negative:
+        raise ArgumentError(argument, value, "a number >= 0", "give the standard deviation, not its negative")
+    return std
+
+
 def law_symbols(law: Law) -> set[sp.Symbol]:
     """Return the symbols among the parameters of a law."""
     return set().union(*(entry.free_symbols for entry in vars(law).values() if isinstance(entry, sp.Basic)))
@@ -350,8 +367,22 @@ def _column(name: str, column: ArrayLike) -> NDArray[np.float64]:
 def _data_polynomial(
     expression: sp.Expr, symbols: tuple[sp.Symbol, ...] | list[sp.Symbol]
 ) -> list[tuple[tuple[int, ...], sp.Expr]] | None:
-    """Return (powers, coefficient) of a polynomial in `symbols`, or None if it is none."""
+    """Return (powers, coefficient) of a polynomial in `symbols`, or None if it is none.
+
+    Parts without data are kept as they stand, so that Q(w)² is not multiplied out.
+    """
+    if not expression.has(*symbols):
+        return [((0,) * len(symbols), expression)]
+    parts: dict[sp.Expr, sp.Dummy] = {}
+
+    def skeleton(node: sp.Expr) -> sp.Expr:
+        if not node.has(*symbols):
+            return node if node.is_number else parts.setdefault(node, sp.Dummy(real=True))
+        return node.func(*map(skeleton, node.args)) if isinstance(node, (sp.Add, sp.Mul, sp.Pow)) else node
+
     try:
-        return list(sp.Poly(sp.expand(expression), *symbols).terms())
+        terms = sp.Poly(sp.expand(skeleton(expression)), *symbols).terms()
     except sp.PolynomialError:
         return None
+    back = {dummy: part for part, dummy in parts.items()}
+    return [(powers, coefficient.xreplace(back)) for powers, coefficient in terms]

@@ -237,11 +237,10 @@ def _build(
 
 def _checked(keyword: str, value: Number) -> sp.Expr:
     domain = _DOMAINS[keyword][1]
-    if not isinstance(value, (int, float, np.number, sp.Expr)) or isinstance(value, bool):
-        raise ArgumentError(
-            keyword, value, f"a number in {domain} or a symbol", "sweep by calling simulate for each value"
-        )
-    number = sp.sympify(value)
-    if number.is_number and domain.contains(number) != sp.true:
+    if isinstance(value, (list, tuple, np.ndarray)):
+        raise ArgumentError(keyword, value, f"one number in {domain}", "sweep by calling simulate for each value")
+    number = check_expression(value, None, keyword)
+    inside = domain.contains(number)
+    if inside == sp.false or (number.is_number and inside != sp.true):
         raise ArgumentError(keyword, value, f"a number in {domain}", "learning rates and momenta are not negative")
     return number

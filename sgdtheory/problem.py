@@ -13,7 +13,7 @@ import sympy as sp
 
 from sgdtheory.errors import ArgumentError
 from sgdtheory.expressions import as_scalar, check_expression, check_name, parse
-from sgdtheory.laws import Data, Dataset, Fresh, Normal, Number, law_symbols
+from sgdtheory.laws import Data, Dataset, Fresh, Normal, Number, law_symbols, standard_deviation
 
 CONVENTIONS = ("half squared error", "squared error", "as given")
 _STATE_FIX = "write the dependence into the example loss"
@@ -106,7 +106,7 @@ class Problem:
     @cached_property
     def loss(self) -> sp.Expr:
         """Population loss L(w) = E ℓ(w; data)."""
-        return sp.factor_terms(self.data.mean(self.example_loss))
+        return _shorter(self.data.mean(self.example_loss))
 
     @cached_property
     def gradient(self) -> sp.ImmutableMatrix:
@@ -124,7 +124,7 @@ class Problem:
         g = self.example_gradient
 
         def entry(i: int, j: int) -> sp.Expr:
-            return sp.factor_terms(sp.expand(self.data.covariance(g[i], g[j])))
+            return _shorter(self.data.covariance(g[i], g[j]))
 
         return sp.ImmutableMatrix(self.dimension, self.dimension, lambda i, j: entry(min(i, j), max(i, j)))
 
@@ -147,7 +147,7 @@ class Problem:
             raise ArgumentError("batch_size", batch_size, f"at most the {n} samples", "sample with replacement")
         return sp.ImmutableMatrix(self.gradient_noise * (n - size) / (size * max(n - 1, 1)))
 
-    def bind(self, **values: Number) -> Problem:
+    def bind(self, /, **values: Number) -> Problem:
         """Return the same problem with values for further parameters, by name."""
         known = {s.name: s for s in (*self.free_parameters, *(s for s, _ in self.parameters))}
         for name, value in values.items():
@@ -201,7 +201,7 @@ def landscape(
     """
     named = _coordinates(coordinates, Fresh())
     population_loss = parse(loss, named, "loss") if isinstance(loss, str) else check_expression(loss, None, "loss")
-    std = Normal(0, noise_std).std
+    std = standard_deviation(noise_std, "noise_std")
     if covariance is None and std == 0:
         return Problem(population_loss, named, Fresh(), name=name)
     if covariance is not None and std != 0:
@@ -232,6 +232,11 @@ def _refuse_names(
     found = {s.name for s in value.free_symbols} & {s.name for s in symbols}
     if found:
         raise ArgumentError(argument, f"an expression in {', '.join(sorted(found))}", allowed, fix)
+
+
+def _shorter(expression: sp.Expr) -> sp.Expr:
+    """Return the shorter of the expression as it came and multiplied out; what cancels is gone from the latter."""
+    return min(sp.factor_terms(expression), sp.factor_terms(sp.expand(expression)), key=sp.count_ops)
 
 
 def _coordinates(given: Sequence[sp.Symbol | str], data: Data) -> tuple[sp.Symbol, ...]:

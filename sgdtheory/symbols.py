@@ -64,9 +64,9 @@ allocation = _define("allocation", "A", "part of a loss change allotted to one p
 epsilon = _define("epsilon", "epsilon", "size of one update", "θ²/L", positive=True)
 
 # swapping two examples: one component of each vector; vᵢ = −∇Lᵢ, m is the buffer −v over its size in ε
-position_gap = _define("position_gap", "Delta_theta", "θ after examples 1, 2 minus θ after 2, 1", "θ", real=True)
-buffer_gap = _define("buffer_gap", "Delta_M", "M = −v after examples 1, 2 minus M after 2, 1", "as v", real=True)
-shadow_gap = _define("shadow_gap", "Delta_z", "z = θ + μM/(1−μ) after examples 1, 2 minus z after 2, 1", "θ", real=True)
+position_gap = _define("position_gap", "dtheta", "θ after examples 1, 2 minus θ after 2, 1", "θ", real=True)
+buffer_gap = _define("buffer_gap", "dM", "M = −v after examples 1, 2 minus M after 2, 1", "as v", real=True)
+shadow_gap = _define("shadow_gap", "dz", "z = θ + μM/(1−μ) after examples 1, 2 minus z after 2, 1", "θ", real=True)
 shadow_before = _define("shadow_before", "z0", "z = θ + μM/(1−μ) before a step", "θ", real=True)
 shadow_after = _define("shadow_after", "z1", "z = θ + μM/(1−μ) after a step", "θ", real=True)
 step_field = _define("step_field", "V", "descent field where the step takes its gradient", "L/θ", real=True)

@@ -19,7 +19,7 @@ from sgdtheory.problem import Problem
 def quadratic_mean(
     expression: sp.Expr, variables: Sequence[sp.Symbol], covariance: sp.Matrix, mean: sp.Matrix | None = None
 ) -> sp.Expr:
-    """Return the exact expectation of a polynomial of degree ≤ 2, E p(x) = p(m) + ½ Σᵢⱼ ∂ᵢ∂ⱼp Cᵢⱼ.
+    """Return the exact expectation of a polynomial of degree ≤ 2, E p(x) = p(m) + ½ tr(∇²p · C).
 
     Only the mean and the covariance of x enter, so this holds for every law.
 
@@ -54,7 +54,7 @@ def quadratic_mean(
         names = ", ".join(s.name for s in variables)
         raise NoClosedFormError(f"two moments do not give the mean of {expression}: it is not quadratic in {names}")
     at_mean = expression.subs(dict(zip(variables, centre, strict=True)), simultaneous=True)
-    return at_mean + sum(map(sp.Mul, sp.hessian(expression, variables), covariance)) / 2
+    return at_mean + (sp.hessian(expression, variables) * covariance).trace() / 2
 
 
 def covariance_step(
@@ -82,7 +82,8 @@ def covariance_step(
     Raises
     ------
     NoClosedFormError
-        If the mean step is not linear, has no single fixed point, or C is not quadratic in the state.
+        If the mean step is not linear or has no single fixed point, if C is not quadratic in the state, or if batches
+        depend on each other because an epoch shows every example once.
 
     Examples
     --------
@@ -90,6 +91,8 @@ def covariance_step(
     >>> covariance_step(scalar_mean(), SGD(), 1, sp.zeros(1))
     Matrix([[eta**2*sigma**2]])
     """
+    if problem.data.sampling in ("reshuffle", "one epoch"):
+        raise NoClosedFormError(f"batches of one epoch depend on each other: sampling is {problem.data.sampling!r}")
     state = make_dynamics(problem, optimizer).state
     step, noise = mean_step(problem, optimizer, batch_size)
     matrix = step.jacobian(state).expand()

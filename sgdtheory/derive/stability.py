@@ -49,7 +49,7 @@ def step_matrix(optimizer: Optimizer, curvature: Number = h) -> sp.ImmutableMatr
     matrix = sp.Matrix(dynamics.step).xreplace(gradient).jacobian(dynamics.state).expand()
     if matrix.has(*dynamics.state):
         raise NoClosedFormError(f"the step of {optimizer} is not linear in the gradient, so it has no step matrix")
-    return sp.ImmutableMatrix(matrix.xreplace({**optimizer.values, h: sp.sympify(curvature)}))
+    return sp.ImmutableMatrix(matrix.xreplace({**optimizer.values, h: sp.sympify(curvature, strict=True)}))
 
 
 def schur_conditions(polynomial: sp.Poly) -> list[sp.Expr]:

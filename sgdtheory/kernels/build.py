@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib.util
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import threading
@@ -40,15 +42,22 @@ def cache_folder() -> Path:
     """
     chosen = os.environ.get("SGDTHEORY_CACHE_DIR")
     if chosen:
-        if not _writable(Path(chosen)):
+        folder = Path(chosen).expanduser().absolute()  # a relative one must survive a change of directory
+        if not _writable(folder):
             raise ArgumentError(
                 "SGDTHEORY_CACHE_DIR", chosen, "a folder that can be written", "choose another or unset it"
             )
-        return Path(chosen)
+        return folder
     import platformdirs
 
     usual = Path(platformdirs.user_cache_dir("sgdtheory", appauthor=False)) / "kernels"
-    return usual if _writable(usual) else Path(tempfile.mkdtemp(prefix="sgdtheory-"))
+    return usual if _writable(usual) else _temporary_folder()
+
+
+def _temporary_folder() -> Path:
+    folder = tempfile.mkdtemp(prefix="sgdtheory-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def build(source: str) -> ModuleType:
@@ -72,12 +81,12 @@ def build(source: str) -> ModuleType:
 
 
 def _store(source: str, name: str) -> Path:
-    """Write the file if it is not there, atomically: another process may be doing the same."""
+    """Write the file unless it stands there as it should, atomically: another process may be doing the same."""
     path = cache_folder() / f"kernel_{name}.py"
-    if not path.exists():
+    if not path.exists() or path.read_bytes() != source.encode():  # somebody may have edited it
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(source)
+        with os.fdopen(handle, "wb") as file:
+            file.write(source.encode())
         os.replace(temporary, path)
     return path
 

@@ -1,6 +1,7 @@
 """Print a Program as one self-contained text: random numbers, the step, the loop over replicas and steps.
 
-The ``numba`` and the ``python`` target share every line but the first few; the second is the first's plain twin.
+The ``numba`` and the ``python`` target share every line but the first few, and how a number is written; the second is
+the first's plain twin.
 """
 
 from __future__ import annotations
@@ -100,11 +101,12 @@ def emit(dynamics: Dynamics, start: Start = None, target: Target = "numba", reco
     if target not in TARGETS:
         raise ArgumentError("target", target, " | ".join(TARGETS))
     program = lower(dynamics, start, record_memory)
+    functions = _functions(program)
     parts = [
         _legend(dynamics),
         _HEADS[target],
         *(f"@inline\n{_plain_source(function)}" for function in random.FUNCTIONS),
-        *_functions(program),
+        *(map(_with_float64, functions) if target == "python" else functions),
         _loop(program),
     ]
     return "\n\n".join(part.strip("\n") + "\n" for part in parts)
@@ -120,7 +122,7 @@ def _legend(dynamics: Dynamics) -> str:
     }
     lines = [f"{p}{i} = {_harmless(s.name)}" for p, symbols in roles.items() for i, s in enumerate(symbols)]
     return (
-        '"""A generated kernel: one replica after the other, every draw at its own address.\n\n'
+        '"""A generated kernel: replicas side by side, every draw at its own address.\n\n'
         + "\n".join(lines)
         + '\n"""\n'
     )
@@ -177,6 +179,11 @@ def _functions(program: Program) -> list[str]:
     ):
         parts.append(_function(name, _arguments(*arguments, "p"), _used("p", n, block, "p") + _body(block)))
     return parts
+
+
+def _with_float64(source: str) -> str:
+    """Write numbers as float64 scalars: Python's own raise where compiled ones divide by zero."""
+    return re.sub(r"(?<![\w.])\d+(\.\d+(e[+-]?\d+)?|e[+-]?\d+)", r"np.float64(\g<0>)", source)
 
 
 def _names(prefix: str, count: int) -> list[str]:

@@ -28,7 +28,7 @@ class NumericLoss:
     gradient : callable
         w, shape (..., d) → ∇L, shape (..., d).
     hessian : callable
-        w, shape (..., d) → ∇²L, shape (..., d, d).
+        w, shape (..., d) → ∇²L, shape (..., d, d); at a kink, where it is infinite, the regular part.
     """
 
     dimension: int
@@ -37,9 +37,11 @@ class NumericLoss:
     hessian: Callable[[ArrayLike], Array]
 
     def sharpness(self, w: ArrayLike) -> Array:
-        """Return the largest Hessian eigenvalue λmax(w), shape (...)."""
+        """Return the largest Hessian eigenvalue λmax(w), shape (...); NaN where the Hessian is not finite."""
         h = self.hessian(w)
-        return np.asarray(h[..., 0, 0] if self.dimension == 1 else np.linalg.eigvalsh(h)[..., -1], dtype=np.float64)
+        finite = np.asarray(np.isfinite(h).all(axis=(-2, -1)))
+        largest = np.linalg.eigvalsh(np.where(finite[..., np.newaxis, np.newaxis], h, 0.0))[..., -1]
+        return np.asarray(np.where(finite, largest, np.nan), dtype=np.float64)
 
 
 def numeric_loss(problem: Problem) -> NumericLoss:
@@ -78,8 +80,12 @@ def numeric_loss(problem: Problem) -> NumericLoss:
         len(w),
         _vectorised([loss], w, ()),
         _vectorised([sp.diff(loss, x) for x in w], w, (len(w),)),
-        _vectorised(list(sp.hessian(loss, w)), w, (len(w), len(w))),
+        _vectorised([h.replace(sp.DiracDelta, _nothing) for h in sp.hessian(loss, w)], w, (len(w), len(w))),
     )
+
+
+def _nothing(*_: sp.Expr) -> sp.Expr:
+    return sp.S.Zero
 
 
 def _vectorised(

@@ -64,6 +64,15 @@ def limit(axes: Axes, x: float, text: str, height: float = 0.5, side: str = "lef
     )  # fmt: skip
 
 
+def floor(axes: Axes, y: float, text: str) -> None:
+    """Mark a level below which nothing can be measured: a dotted horizontal line, its name at the right end."""
+    axes.axhline(y, color=BLACK, linestyle=":", linewidth=1.2)
+    axes.annotate(
+        text, (1, y), xycoords=axes.get_yaxis_transform(), xytext=(-4, 4), textcoords="offset points",
+        ha="right", fontsize=9.5,
+    )  # fmt: skip
+
+
 def slope_triangle(axes: Axes, x: float, y: float, slope: float, decades: float = 1.0) -> None:
     """Draw a triangle of the given slope on logarithmic axes, its corner at (x, y), the slope written beside it."""
     far_x, far_y = x * 10**decades, y * 10 ** (slope * decades)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,15 +59,15 @@ Result = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
 def run_block(job: Job, first: int, count: int) -> Result:
-    """Run replicas first … first+count−1."""
+    """Run replicas first … first+count−1; given points are those of these replicas."""
     path = np.empty((count, len(job.record), job.width))
     failed = np.empty(count, dtype=np.int64)
-    points = np.array(job.points[first : first + count])  # compiled signatures want writable arrays
     kernel = build(job.source).run
     with np.errstate(all="ignore"):  # overflow is an outcome here, recorded in `failed`
         kernel(
-            np.array(job.key), first, np.array(job.parameters), np.array(job.start), points, np.array(job.data),
-            job.batch_size, np.array(job.record), path, failed,
+            # copies, because compiled signatures want writable arrays
+            np.array(job.key), first, np.array(job.parameters), np.array(job.start), np.array(job.points),
+            np.array(job.data), job.batch_size, np.array(job.record), path, failed,
         )  # fmt: skip
     return path, failed
 
@@ -89,7 +89,7 @@ def run_blocks(
     own = ThreadPoolExecutor(workers) if executor is None else None
     pool = executor or own
     assert pool is not None
-    futures = {pool.submit(run_block, job, first, count): (first, count) for first, count in blocks}
+    futures = {pool.submit(run_block, _part(job, *block), *block): block for block in blocks}
     try:
         with _progress_bar(len(blocks), progress) as advance:
             for future in as_completed(futures):
@@ -104,13 +104,18 @@ def run_blocks(
     return path, failed
 
 
+def _part(job: Job, first: int, count: int) -> Job:
+    """Cut the given starting points down to a block's own, so that no process is sent the others."""
+    return replace(job, points=job.points[first : first + count])
+
+
 def worker_count(threads: int | None) -> int:
     """Return the number of threads: as asked, else the processors this process may use."""
     if threads is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not isinstance(threads, int) or threads < 1:
+    if not isinstance(threads, (int, np.integer)) or isinstance(threads, bool) or threads < 1:
         raise ArgumentError("threads", threads, "a whole number >= 1, or None for all processors")
-    return threads
+    return int(threads)
 
 
 @contextmanager

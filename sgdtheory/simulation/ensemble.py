@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sgdtheory.dynamics import Dynamics, make_dynamics
 from sgdtheory.errors import ArgumentError
+from sgdtheory.expressions import check_expression
 from sgdtheory.kernels.emit import emit
 from sgdtheory.kernels.lower import Start, start_values
 from sgdtheory.laws import Dataset, Law, Number
@@ -118,11 +119,12 @@ def simulate(
     _all_bound(problem)
     numbers = hyperparameter_values(optimizer)
     batch = _batch_size(problem, batch_size, steps)
-    recorded = _recorded(record, steps)
+    recorded = _recorded(record, steps, replicas)
+    watched = np.union1d(recorded, (0, steps))  # both ends are needed for the attributes, and no run stops early
     start, points = _start(init, problem.dimension, replicas)
     dynamics = make_dynamics(problem, optimizer)
     width = len(dynamics.state) if record_memory else problem.dimension
-    _fits_memory(replicas, len(recorded), width)
+    _fits_memory(replicas, len(watched), width)
     source = emit(dynamics, start, "numba", record_memory)
     seed = seed_sequence(rng)
     job = Job(
@@ -133,15 +135,17 @@ def simulate(
         points=points,
         data=problem.data.values if isinstance(problem.data, Dataset) else np.zeros((0, 1)),
         batch_size=batch,
-        record=recorded,
+        record=watched,
         width=width,
     )
-    path, failed = run_blocks(job, replicas, block_size, threads, executor, progress)
+    watched_path, failed = run_blocks(job, replicas, block_size, threads, executor, progress)
     attributes = describe(problem, optimizer, seed, source, batch_size=batch, steps=steps, replicas=replicas)
     diverged = int(np.count_nonzero(failed >= 0))
     attributes |= {"diverged": diverged, "diverged_fraction": diverged / replicas}
     d = problem.dimension
-    attributes |= stability(problem, optimizer, path[:, 0, :d], path[:, -1, :d])
+    attributes |= stability(problem, optimizer, watched_path[:, 0, :d], watched_path[:, -1, :d])
+    hidden = int(recorded[0] > 0)
+    path = watched_path[:, hidden : hidden + len(recorded)]
     variables = {
         "w": (("replica", "step", "coordinate"), path[:, :, :d]),
         "diverged_at": (("replica",), failed, {"meaning": "first step with a state that is not finite; -1: none"}),
@@ -187,9 +191,10 @@ def _batch_size(problem: Problem, given: int | None, steps: int) -> int:
     return size
 
 
-def _recorded(record: int | Sequence[int], steps: int) -> NDArray[np.int64]:
+def _recorded(record: int | Sequence[int], steps: int, replicas: int) -> NDArray[np.int64]:
     if isinstance(record, (int, np.integer)) and not isinstance(record, bool):
         every = _whole("record", record, 1, _ADDRESSES)
+        _fits_memory(replicas, steps // every + 1, 1)  # or the list of steps itself would not fit
         return np.unique(np.append(np.arange(0, steps + 1, every), steps))
     chosen = np.asarray(record)
     fine = chosen.ndim == 1 and chosen.size > 0 and np.issubdtype(chosen.dtype, np.integer)
@@ -206,6 +211,8 @@ def _start(init: Init | ArrayLike, dimension: int, replicas: int) -> tuple[Start
             raise ArgumentError(
                 "init", f"shape {init.shape}", f"shape {(replicas, dimension)} = (replicas, coordinates)"
             )
+        if init.dtype.kind not in "iuf":
+            raise ArgumentError("init", f"an array of {init.dtype}", "an array of real numbers")
         if not np.isfinite(init).all():
             raise ArgumentError("init", "an array with NaN or infinity", "finite starting points")
         return None, np.ascontiguousarray(init, dtype=np.float64)
@@ -219,12 +226,11 @@ def _start(init: Init | ArrayLike, dimension: int, replicas: int) -> tuple[Start
 
 
 def _one_start(entry: object) -> None:
-    allowed = "numbers and laws, such as Uniform(-1, 1), without free symbols"
-    if not hasattr(entry, "transform") and not isinstance(entry, (int, float, np.number, sp.Expr)):
-        raise ArgumentError("init", entry, allowed)
+    numeric = isinstance(entry, (int, float, np.number, sp.Expr)) and not isinstance(entry, bool)
+    if not numeric and not hasattr(entry, "transform"):
+        raise ArgumentError("init", entry, "numbers and laws, such as Uniform(-1, 1)")
     for number in start_values((entry,)):
-        if not number.is_number or not number.is_finite:
-            raise ArgumentError("init", entry, allowed)
+        check_expression(number, (), "init")
 
 
 def _fits_memory(replicas: int, recorded: int, width: int) -> None:

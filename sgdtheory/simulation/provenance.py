@@ -89,7 +89,9 @@ def stability(
     lr = float(next(h.value for h in optimizer.hyperparameters if h.keyword == "lr"))
     for where, points in {"start": start, "end": end}.items():
         finite = points[np.isfinite(points).all(axis=1)][:_SHARPNESS_SAMPLE]
-        values = lr * loss.sharpness(finite) if len(finite) else np.array([np.nan])
+        with np.errstate(all="ignore"):  # a curvature that overflows is left out, like the replicas that did
+            values = lr * loss.sharpness(finite)
+        values = values[np.isfinite(values)] if np.isfinite(values).any() else np.array([np.nan])
         limit |= {f"lr_sharpness_{where}_median": float(np.median(values))}
         limit |= {f"lr_sharpness_{where}_max": float(np.max(values))}
     return limit

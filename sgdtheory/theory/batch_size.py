@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, given, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, positive
 from sgdtheory.laws import Number
 from sgdtheory.sources import MCALLESTER_2018
 
@@ -25,8 +26,9 @@ from sgdtheory.sources import MCALLESTER_2018
     symbols.smoothness,
     symbols.confidence,
 )
-η_B, B_best, η_best, η_1 = symbols.lr_at_batch, symbols.best_batch, symbols.best_lr, symbols.lr_one
+η_batch, B_best, η_best, η_1 = symbols.lr_at_batch, symbols.best_batch, symbols.best_lr, symbols.lr_one
 D, B_0, growth = symbols.shortfall, symbols.zero_batch, symbols.lr_growth
+_equals = partial(sp.Eq, evaluate=False)  # sympy would spend milliseconds on trying to decide an equation
 
 
 def guarantee(lr: Number = η, batch_size: Number = B) -> sp.Expr:
@@ -109,7 +111,7 @@ def best_choice(decrease: sp.Expr | None = None) -> Case:
 
     batch, step = at_best(u**-2), at_best(lr.subs(B, u**-2))
     return {
-        η_B: lr,
+        η_batch: lr,
         B_best: batch,
         η_best: step,
         η_1: at_best(lr.subs(B, u**-2) * u**2),
@@ -125,8 +127,8 @@ def zero_and_growth() -> Case:
     may have the other sign, and no step is guaranteed to help.
     """
     choice = best_choice()
-    (zero,) = sp.solve(choice[η_B], B)
-    return {B_0: zero, growth: sp.diff(choice[η_B], B), B_best: choice[B_best]}
+    (zero,) = sp.solve(choice[η_batch], B)
+    return {B_0: zero, growth: sp.diff(choice[η_batch], B), B_best: choice[B_best]}
 
 
 def search(point: Case) -> Case:
@@ -140,7 +142,7 @@ def search(point: Case) -> Case:
     batch = math.exp(_argmax(lambda b: per_example(lr_for(math.exp(b)), math.exp(b)), -12.0, 12.0))
     lr = lr_for(batch)
     lost = per_example(lr, batch) - per_example(float(point[η]), float(point[B]))
-    return {**point, η_B: lr_for(float(point[B])), B_best: batch, η_best: lr, η_1: lr / batch, D: lost}
+    return {**point, η_batch: lr_for(float(point[B])), B_best: batch, η_best: lr, η_1: lr / batch, D: lost}
 
 
 def locate_exactly(random: Random) -> Case:
@@ -162,7 +164,7 @@ def locate_exactly(random: Random) -> Case:
     best, slope = lr_for(best_u), (lr_for(u) - lr_for(u + other)) / (u**-2 - (u + other) ** -2)
     return {
         **numbers,
-        **{η: lr, B: u**-2, η_B: lr_for(u), B_best: best_u**-2, η_best: best, η_1: best * best_u**2},
+        **{η: lr, B: u**-2, η_batch: lr_for(u), B_best: best_u**-2, η_best: best, η_1: best * best_u**2},
         D: at(best, best_u) * best_u**2 - at(lr, u) * u**2,
         B_0: (u + other * lr_for(u) / (lr_for(u) - lr_for(u + other))) ** -2,
         growth: slope,
@@ -188,11 +190,6 @@ def _point(**numbers: float) -> Case:
     return {s: sp.Rational(str(numbers[name])) for name, s in {"g": ĝ, "s": σ, "L": L, "z": z, "B": B, "lr": η}.items()}
 
 
-def _statement(batch: sp.Expr, lr: sp.Expr, lr_one: sp.Expr) -> sp.Basic:
-    equations = {η_B: optimal_lr(), B_best: batch, η_best: lr, η_1: lr_one, D: shortfall()}
-    return sp.And(*(sp.Eq(quantity, value) for quantity, value in equations.items()))
-
-
 _ASSUMPTIONS = (
     positive(ĝ, "estimated gradient, taken positive"),
     positive(σ, "standard deviation of one example's gradient"),
@@ -200,19 +197,32 @@ _ASSUMPTIONS = (
     positive(z, "confidence multiplier"),
     positive(B, "batch size, not rounded"),
 )
-_BATCH, _LR, _LR_ONE = optimal_batch(), 1 / (2 * L), ĝ**2 / (8 * z**2 * σ**2 * L)
+_STATED = {
+    η_batch: optimal_lr(),
+    B_best: optimal_batch(),
+    η_best: 1 / (2 * L),
+    η_1: ĝ**2 / (8 * z**2 * σ**2 * L),
+    D: shortfall(),
+}
 _POINTS = (
     _point(g=1, s=2, L=3, z=2, B=100, lr=0.2),
     _point(g=0.5, s=1, L=0.7, z=1, B=30, lr=0.8),
     _point(g=2, s=3, L=1, z=3, B=50, lr=0.3),
 )
 
+
+def _with(changes: Case) -> sp.Basic:
+    """Return the statement, with other values for some quantities."""
+    values = {**_STATED, **changes}
+    return sp.And(*(_equals(quantity, value) for quantity, value in values.items()))
+
+
 BEST = Claim(
     id="MCA-01",
     slug="lectures.best-batch",
-    title="The progress guarantee per example is largest at batch size 4z²σ²/ĝ² and learning rate 1/(2L), and only there",
+    title="The guarantee per example is largest at batch size 4z²σ²/ĝ² and learning rate 1/(2L), and only there",
     status="exact",
-    statement=_statement(_BATCH, _LR, _LR_ONE),
+    statement=_with({}),
     assumptions=(*_ASSUMPTIONS, positive(η, "any other learning rate")),
     source=MCALLESTER_2018.where("slides Optimizing B and η, The η₁ Calculation, and appendix"),
     evidence=(
@@ -222,15 +232,18 @@ BEST = Claim(
         Property(locate_exactly, examples=25),
     ),
     mutants=(
-        Mutant("break-even batch size z²σ²/ĝ²", _statement(_BATCH / 4, _LR, _LR_ONE)),
-        Mutant("half the batch size, 8σ²/ĝ² at z = 2", _statement(_BATCH / 2, _LR, _LR_ONE)),
-        Mutant("two standard errors whatever z is", _statement(_BATCH.subs(z, 2), _LR, _LR_ONE)),
-        Mutant("learning rate 1/L", _statement(_BATCH, 1 / L, _LR_ONE)),
-        Mutant("learning rate per example at break-even batch", _statement(_BATCH, _LR, 4 * _LR_ONE)),
-        Mutant("expected progress instead of a guarantee", evidence=(Identity(lambda: best_choice(expected_decrease())),)),
+        Mutant("break-even batch size z²σ²/ĝ²", _with({B_best: optimal_batch() / 4})),
+        Mutant("half the batch size, 8σ²/ĝ² at z = 2", _with({B_best: optimal_batch() / 2})),
+        Mutant("two standard errors whatever z is", _with({B_best: optimal_batch().subs(z, 2)})),
+        Mutant("learning rate 1/L", _with({η_best: 1 / L})),
+        Mutant("learning rate per example at the break-even batch", _with({η_1: 4 * _STATED[η_1]})),
+        Mutant("twice the caution at every batch size", _with({η_batch: (1 - 2 * z * σ / (ĝ * sp.sqrt(B))) / L})),
+        Mutant(
+            "expected progress instead of a guarantee", evidence=(Identity(lambda: best_choice(expected_decrease())),)
+        ),
     ),
     meanings=(
-        (η_B, "learning rate with the largest guarantee at batch size B"),
+        (η_batch, "learning rate with the largest guarantee at batch size B"),
         (B_best, "batch size with the largest guarantee per example"),
         (η_best, "learning rate with the largest guarantee per example"),
         (η_1, "η*/B*, the learning rate per example"),
@@ -244,21 +257,21 @@ ENOUGH = Claim(
     slug="lectures.enough-batch",
     title="A step is guaranteed to help only for batches above a quarter of the best batch size",
     status="exact",
-    statement=sp.And(sp.Eq(B_0, B_best / 4), sp.Gt(growth, 0)),
+    statement=sp.And(_equals(B_0, B_best / 4), sp.Gt(growth, 0)),
     assumptions=_ASSUMPTIONS,
     source=MCALLESTER_2018.where("slide Optimizing B and η; the condition is left out there"),
     evidence=(Identity(zero_and_growth), Property(locate_exactly, examples=25)),
     mutants=(
-        Mutant("above the best batch size itself", sp.And(sp.Eq(B_0, B_best), sp.Gt(growth, 0))),
-        Mutant("above half of it", sp.And(sp.Eq(B_0, B_best / 2), sp.Gt(growth, 0))),
-        Mutant("below it", sp.And(sp.Eq(B_0, B_best / 4), sp.Lt(growth, 0))),
+        Mutant("above the best batch size itself", sp.And(_equals(B_0, B_best), sp.Gt(growth, 0))),
+        Mutant("above half of it", sp.And(_equals(B_0, B_best / 2), sp.Gt(growth, 0))),
+        Mutant("below it", sp.And(_equals(B_0, B_best / 4), sp.Lt(growth, 0))),
     ),
     meanings=(
         (B_0, "batch size at which the best learning rate is zero"),
         (growth, "growth of the best learning rate with the batch size"),
         (B_best, "batch size with the largest guarantee per example"),
     ),
-    note="The guarantee per example grows again towards B → 0, but for negative learning rates: a search must exclude it.",
+    note="Towards B → 0 the guarantee grows again, but for negative learning rates, which a search must exclude.",
 )
 
 CLAIMS = (BEST, ENOUGH)

@@ -1,10 +1,12 @@
 """Degenerate landscapes: minima of a single-feature model that differ in how flat they are.
 
-The model is f(w, x) = Q(w)·x with Q(w) = (w + w0)(w − w0)²: a sharp minimum of the loss at −w0, a degenerate one at +w0.
-The text that introduced it halves the squared error, its experiments do not; curvatures differ by that factor 2.
+The model is f(w, x) = Q(w)·x with Q(w) = (w + w0)(w − w0)²: the loss has a sharp minimum at −w0 and a degenerate one
+at +w0. The text that introduced it halves the squared error, its experiments do not: curvatures differ by that 2.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import sympy as sp
 
@@ -12,6 +14,7 @@ from sgdtheory import symbols
 from sgdtheory.catalogue import sticky_1d
 from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, given, positive
 from sgdtheory.derive.stability import stability_limit
+from sgdtheory.errors import ArgumentError
 from sgdtheory.laws import Number
 from sgdtheory.optimizers import SGD, Momentum, Optimizer
 from sgdtheory.problem import Problem
@@ -21,7 +24,8 @@ w0 = symbols.half_separation
 h_half, η_half = symbols.curvature_half, symbols.lr_limit_half
 h_full, η_full = symbols.curvature_full, symbols.lr_limit_full
 _QUANTITIES = {"half squared error": (h_half, η_half), "squared error": (h_full, η_full)}
-_FACTORS = {"half squared error": 16, "squared error": 32}
+_FACTORS = {"half squared error": sp.Integer(16), "squared error": sp.Integer(32)}
+_equals = partial(sp.Eq, evaluate=False)  # sympy would spend milliseconds on trying to decide an equation
 
 
 def sharp_curvature(convention: str, half_separation: Number = w0) -> sp.Expr:
@@ -37,12 +41,19 @@ def sharp_curvature(convention: str, half_separation: Number = w0) -> sp.Expr:
     -------
     Expr
 
+    Raises
+    ------
+    ArgumentError
+        For any other convention.
+
     Examples
     --------
     >>> sharp_curvature("squared error", 2)
     512
     """
-    return _FACTORS[convention] * sp.sympify(half_separation) ** 4
+    if convention not in _FACTORS:
+        raise ArgumentError("convention", convention, " | ".join(_FACTORS))
+    return _FACTORS[convention] * half_separation**4
 
 
 def differentiate(optimizer: Optimizer | None = None) -> Case:
@@ -90,7 +101,7 @@ def _contraction(problem: Problem, minimum: sp.Expr, lr: sp.Expr) -> sp.Expr:
 def _statement(half: sp.Expr, full: sp.Expr, limit: Number = 2) -> sp.Basic:
     """Return: the curvatures are these, and gradient descent is stable below limit/curvature."""
     pairs = ((h_half, half), (η_half, limit / half), (h_full, full), (η_full, limit / full))
-    return sp.And(*(sp.Eq(quantity, value) for quantity, value in pairs))
+    return sp.And(*(_equals(quantity, value) for quantity, value in pairs))
 
 
 _HALF, _FULL = (sharp_curvature(convention) for convention in _QUANTITIES)
@@ -116,7 +127,9 @@ SHARP = Claim(
         Mutant("conventions exchanged", _statement(_FULL, _HALF)),
         Mutant("stable only while it does not overshoot, ηh < 1", _statement(_HALF, _FULL, limit=1)),
         Mutant("slope of Q at −w0 taken as 2w0", _statement(4 * w0**2, 8 * w0**2)),
-        Mutant("momentum of one half", evidence=(Identity(lambda: differentiate(Momentum(momentum=sp.Rational(1, 2)))),)),
+        Mutant(
+            "momentum of one half", evidence=(Identity(lambda: differentiate(Momentum(momentum=sp.Rational(1, 2)))),)
+        ),
     ),
     meanings=(
         (h_half, "curvature at −w0 of the half squared error"),
@@ -124,7 +137,7 @@ SHARP = Claim(
         (η_half, "learning rate at which gradient descent loses −w0, half squared error"),
         (η_full, "learning rate at which gradient descent loses −w0, squared error"),
     ),
-    note="At the published w0 = 1.8 and η = 0.01, without the half, ηh = 3.36: gradient descent leaves without any noise.",
+    note="At the published w0 = 1.8 and η = 0.01, without the half, ηh = 3.36: gradient descent leaves by itself.",
 )
 
 CLAIMS = (SHARP,)

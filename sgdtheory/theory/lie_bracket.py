@@ -8,7 +8,6 @@ and every field and derivative is taken at θ, where both orders start.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from random import Random
@@ -17,10 +16,9 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.claim import Assumption, Case, Claim, Identity, Mutant, Order, Property, between, given, positive
-from sgdtheory.derive.brackets import derivative_along, descent_field, lie_bracket
-from sgdtheory.derive.expansion import Remainder, State, compose, generic_polynomial, monomials, swap_gap
 from sgdtheory.optimizers import SGD, EMAMomentum, Momentum, Nesterov, Optimizer
 from sgdtheory.sources import BEMENT_2026, HERE
+from sgdtheory.theory.example_pairs import Pair, generic_pair, quartic_pair, random_pairs
 
 ε, μ = symbols.epsilon, symbols.momentum
 Δθ, ΔM, Δz = symbols.position_gap, symbols.buffer_gap, symbols.shadow_gap
@@ -32,114 +30,31 @@ SECOND, THIRD = (ε, 3), (ε, 4)
 """Remainders: formulas that are complete up to ε², up to ε³."""
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two examples' losses, the point θ and the direction m of the buffer, M = size·m."""
-
-    losses: tuple[sp.Expr, sp.Expr]
-    coordinates: tuple[sp.Symbol, ...]
-    point: tuple[sp.Expr, ...]
-    m: tuple[sp.Expr, ...]
-
-    @property
-    def fields(self) -> tuple[sp.ImmutableMatrix, sp.ImmutableMatrix]:
-        """Descent fields v1 and v2."""
-        first, second = self.losses
-        return descent_field(first, self.coordinates), descent_field(second, self.coordinates)
-
-    def at_point(self, columns: dict[sp.Symbol, sp.MatrixBase], point: tuple[sp.Expr, ...] | None = None) -> list[Case]:
-        """Return one case a component: each field's value at θ, or at another point."""
-        here = dict(zip(self.coordinates, point or self.point, strict=True))
-        return [{s: column[i].xreplace(here) for s, column in columns.items()} for i in range(len(self.coordinates))]
-
-    def hessian_products(self) -> list[Case]:
-        """Return H2 g1 and H1 g2."""
-        first, second = (sp.hessian(loss, self.coordinates) for loss in self.losses)
-        v1, v2 = self.fields
-        return self.at_point({H2g1: -second * v1, H1g2: -first * v2})
-
-    def local(self) -> list[Case]:
-        """Return fields, bracket, advection and bending."""
-        (v1, v2), w = self.fields, self.coordinates
-        bending = derivative_along(v2, v1, w, order=2) - derivative_along(v1, v2, w, order=2)
-        advection = derivative_along(v2 - v1, self.m, w)
-        return self.at_point({V1: v1, V2: v2, b: lie_bracket(v1, v2, w), a: advection, c: bending})
-
-    def start(self, optimizer: Optimizer, size: sp.Expr) -> State:
-        """Return the state at θ with buffers v = −M, if there are any."""
-        return State(self.point, tuple((-size * m,) * len(optimizer.buffers) for m in self.m))
-
-    def swapped(self, optimizer: Optimizer, size: sp.Expr = ε, remainder: Remainder = None) -> list[Case]:
-        """Return the local quantities together with the gaps after both steps."""
-        gradients = (-field for field in self.fields)
-        gap = swap_gap(optimizer, *gradients, self.coordinates, self.start(optimizer, size), remainder)
-        rows = zip(self.local(), gap.position, gap.memory, strict=True)
-        return [local | {Δθ: position} | {ΔM: -buffer for buffer in buffers} for local, position, buffers in rows]
-
-    def shadowed(self, optimizer: Optimizer, remainder: Remainder = None) -> list[Case]:
-        """Return the same together with the shadow z = θ + μM/(1−μ): its step on example 1, and its gap."""
-        share = optimizer.values[μ] / (1 - optimizer.values[μ])
-        start = self.start(optimizer, ε)
-        after = compose(optimizer, [-self.fields[0]], self.coordinates, start)
-        looked_at = tuple(optimizer.lookahead(t, m) for t, m in zip(*start, strict=True))
-        rows = zip(self.swapped(optimizer, ε, remainder), self.at_point({V: self.fields[0]}, looked_at), strict=True)
-        return [
-            case
-            | used
-            | {z: s.position[i] - share * s.memory[i][0] for z, s in ((z0, start), (z1, after))}
-            | {Δz: case[Δθ] + share * case[ΔM]}
-            for i, (case, used) in enumerate(rows)
-        ]
+EXAMPLES = 6
+"""Random instances a claim; each is a pair of losses in one, in two and in three dimensions."""
 
 
-def generic_pair(degree: int) -> Pair:
-    """Return two generic polynomial losses in the plane, seen from the origin, and a generic buffer."""
-    w = sp.symbols("w1:3", real=True)
-    first, second = (generic_polynomial(name, w, degree) for name in ("p", "q"))
-    return Pair((first, second), w, (sp.S.Zero, sp.S.Zero), sp.symbols("m1:3", real=True))
-
-
-def random_pair(random: Random) -> Pair:
-    """Return random quartic losses, point and buffer with rational numbers, in 1, 2 or 3 dimensions."""
-    w = sp.symbols(f"w1:{random.randint(1, 3) + 1}", real=True)
-
-    def rational() -> sp.Rational:
-        return sp.Rational(random.randint(-6, 6), random.randint(1, 4))
-
-    def loss() -> sp.Expr:
-        every = [term for _, term in monomials(w, degree=4)]
-        return sp.Add(*(rational() * term for term in random.sample(every, min(len(every), 8))))
-
-    return Pair((loss(), loss()), w, tuple(rational() for _ in w), tuple(rational() for _ in w))
-
-
-def quartic_pair() -> Pair:
-    """Return two quartic losses without symmetry, with numbers for θ and m."""
-    x, y = w = sp.symbols("w1:3", real=True)
-    losses = (x**4 + x * y**2 - y, x**3 * y - x * y + y**4 / 2)
-    return Pair(losses, w, (sp.Rational(1, 2), -sp.Rational(1, 3)), (sp.S.One, sp.Integer(-2)))
-
-
-# --- derivations: their docstrings are the proofs in words ---------------------------------------------------------
+# --- derivations: their docstrings are the proofs in words -----------------------------------------------------------
 
 
 def bracket_by_hessians() -> list[Case]:
     """Differentiate the fields: (v1·∇)v2 = −H2 v1 = H2 g1 and (v2·∇)v1 = −H1 v2 = H1 g2; subtract.
 
-    Only first and second derivatives at one point enter, so quadratic losses with arbitrary coefficients are all C²
-    losses. They are kept as symbols, and the bracket is formed from the fields' Jacobians.
+    Only first and second derivatives at one point enter, so quadratic losses with arbitrary coefficients stand for
+    all C² losses. They are kept as symbols, and the bracket is formed from the fields' Jacobians.
     """
     pair = generic_pair(2)
-    return [local | products for local, products in zip(pair.local(), pair.hessian_products(), strict=True)]
+    return [{**local, **products} for local, products in zip(pair.local(), pair.hessian_products(), strict=True)]
 
 
 def sgd_swap() -> list[Case]:
-    """Two SGD steps end at θ + εv1 + εv2(θ + εv1); expand v2 = v2 + εv2'v1 + ½ε²v2''(v1, v1) + O(ε³) and subtract.
+    """Two SGD steps end at θ + εv1 + εv2(θ + εv1); expand the last term and subtract.
 
-    The fields themselves cancel, the linear terms leave ε²(v2'v1 − v1'v2), the bracket, and the quadratic ones leave
-    ½ε³(v2''(v1, v1) − v1''(v2, v2)). Below ε⁴ only derivatives of the losses up to the third at θ enter, so
-    polynomials with arbitrary coefficients, seen from the origin, are all C⁴ losses. In the plane the terms that can
-    occur (v, v'u, v''(u, u)) are already linearly independent, so their coefficients hold in every dimension.
+    v2(θ + εv1) = v2 + εv2'v1 + ½ε²v2''(v1, v1) + O(ε³). The fields themselves cancel, the linear terms leave
+    ε²(v2'v1 − v1'v2), the bracket, and the quadratic ones ½ε³(v2''(v1, v1) − v1''(v2, v2)). Below ε⁴ only derivatives
+    of the losses up to the third at θ enter, so polynomials with arbitrary coefficients, seen from the origin, stand
+    for all C⁴ losses. In the plane the terms that can occur (v, v'u, v''(u, u)) are already linearly independent, so
+    their coefficients hold in every dimension.
     """
     return generic_pair(4).swapped(SGD(ε), remainder=THIRD)
 
@@ -154,8 +69,8 @@ def heavy_ball_swap() -> list[Case]:
 
     With M = εm: M'' = μ²εm + εμv1 + εv2 + ε²v2'(μm + v1) + O(ε³). Minus the other order this is ε(1−μ)(v2 − v1) +
     ε²([v1, v2] + μ(m·∇)(v2 − v1)), and θ'' adds the gap of M', which is ε(v1 − v2). Below ε³ only first and second
-    derivatives of the losses at θ enter, so polynomials with arbitrary coefficients, seen from the origin, are all C³
-    losses; in the plane the terms that occur (v, v'u) are linearly independent, so it holds in every dimension.
+    derivatives of the losses at θ enter, so polynomials with arbitrary coefficients, seen from the origin, stand for
+    all C³ losses; in the plane the terms that occur (v, v'u) are linearly independent, so it holds in every dimension.
     """
     return generic_pair(3).swapped(Momentum(ε), remainder=SECOND)
 
@@ -170,7 +85,7 @@ def averaged_swap() -> list[Case]:
 
     M'' = μ²M + (1−μ)(μv1 + v2 + εv2'(μM + (1−μ)v1)) + O(ε²); subtract the other order, and add the gap of εM', which
     is ε(1−μ)(v1 − v2), for θ''. Here M = m is an average of fields, of order one, and moves θ by εM. Generic
-    polynomials are all C³ losses, and the plane all dimensions, as for the heavy ball.
+    polynomials stand for all C³ losses, and the plane for all dimensions, as for the heavy ball.
     """
     return generic_pair(3).swapped(EMAMomentum(ε), size=sp.S.One, remainder=SECOND)
 
@@ -180,8 +95,8 @@ def nesterov_swap() -> list[Case]:
 
     With M = εm the second look-ahead is θ + (1+μ)M' with M' = ε(μm + v1) + O(ε²), so the bracket comes with 1 + μ. The
     buffer's part of M'' is ε²(μ(1+μ) − μ²)(m·∇)(v2 − v1); the gap of M' is ε(v1 − v2) − ε²μ(m·∇)(v2 − v1), so it
-    cancels in θ''. The shadow moves by M' + μ(M' − M)/(1−μ) = εv1(θ + μM)/(1−μ). Generic polynomials are all C³
-    losses, and the plane all dimensions, as for the heavy ball.
+    cancels in θ''. The shadow moves by M' + μ(M' − M)/(1−μ) = εv1(θ + μM)/(1−μ). Generic polynomials stand for
+    all C³ losses, and the plane for all dimensions, as for the heavy ball.
     """
     return generic_pair(3).shadowed(Nesterov(ε), remainder=SECOND)
 
@@ -190,8 +105,8 @@ def shadow_swap() -> list[Case]:
     """Put M' = μM + εv and θ' = θ + M' into z' = θ' + μM'/(1−μ) = θ + M'/(1−μ) = z + εv/(1−μ): no approximation.
 
     So z gathers both steps with equal weight, z'' = z + ε(v1(θ) + v2(θ'))/(1−μ), the first-order gap cancels, and
-    v2(θ') = v2 + v2'(μM + εv1) + O(ε²) leaves ε²([v1, v2] + μ(m·∇)(v2 − v1))/(1−μ). Generic polynomials are all C³
-    losses, and the plane all dimensions, as for the heavy ball.
+    v2(θ') = v2 + v2'(μM + εv1) + O(ε²) leaves ε²([v1, v2] + μ(m·∇)(v2 − v1))/(1−μ). Generic polynomials stand for
+    all C³ losses, and the plane for all dimensions, as for the heavy ball.
     """
     return generic_pair(3).shadowed(Momentum(ε), remainder=SECOND)
 
@@ -201,40 +116,33 @@ def shadow_swap_quadratic() -> list[Case]:
     return generic_pair(2).shadowed(Momentum(ε))
 
 
-# --- random and numerical instances -----------------------------------------------------------------------------------
+# --- random and numerical instances ----------------------------------------------------------------------------------
 
 
 def random_bracket(random: Random) -> list[Case]:
     """Measure the bracket as the source introduces it, as the ε² coefficient of the swap of two SGD steps."""
-    pair = random_pair(random)
-    cases = zip(pair.swapped(SGD(ε), remainder=SECOND), pair.hessian_products(), strict=True)
-    return [products | {b: swapped[Δθ].coeff(ε, 2)} for swapped, products in cases]
+    pairs = random_pairs(random)
+    swapped = (case for pair in pairs for case in pair.swapped(SGD(ε), remainder=SECOND))
+    products = (case for pair in pairs for case in pair.hessian_products())
+    return [{**product, b: case[Δθ].coeff(ε, 2)} for case, product in zip(swapped, products, strict=True)]
 
 
 def random_sgd_swap(random: Random) -> list[Case]:
     """Swap two SGD steps on random quartic losses."""
-    return random_pair(random).swapped(SGD(ε), remainder=THIRD)
+    return [case for pair in random_pairs(random) for case in pair.swapped(SGD(ε), remainder=THIRD)]
 
 
 def _random_momentum(
-    expand: Callable[[Pair, Optimizer], list[Case]], rule: Callable[..., Optimizer], random: Random
+    gaps: Callable[[Pair, Optimizer], list[Case]], rule: Callable[..., Optimizer], random: Random
 ) -> list[Case]:
     decay = sp.Rational(random.randint(0, 9), 10)
-    return [case | {μ: decay} for case in expand(random_pair(random), rule(ε, decay))]
+    return [{**case, μ: decay} for pair in random_pairs(random) for case in gaps(pair, rule(ε, decay))]
 
 
-def _swapped(pair: Pair, optimizer: Optimizer, size: sp.Expr = ε) -> list[Case]:
-    return pair.swapped(optimizer, size, SECOND)
-
-
-def _shadowed(pair: Pair, optimizer: Optimizer) -> list[Case]:
-    return pair.shadowed(optimizer, SECOND)
-
-
-random_heavy_ball_swap = partial(_random_momentum, _swapped, Momentum)
-random_averaged_swap = partial(_random_momentum, partial(_swapped, size=sp.S.One), EMAMomentum)
-random_nesterov_swap = partial(_random_momentum, _shadowed, Nesterov)
-random_shadow_swap = partial(_random_momentum, _shadowed, Momentum)
+random_heavy_ball_swap = partial(_random_momentum, partial(Pair.swapped, remainder=SECOND), Momentum)
+random_averaged_swap = partial(_random_momentum, partial(Pair.swapped, size=sp.S.One, remainder=SECOND), EMAMomentum)
+random_nesterov_swap = partial(_random_momentum, partial(Pair.shadowed, remainder=SECOND), Nesterov)
+random_shadow_swap = partial(_random_momentum, partial(Pair.shadowed, remainder=SECOND), Momentum)
 
 
 def sgd_swap_at(step: Fraction) -> Case:
@@ -245,10 +153,10 @@ def sgd_swap_at(step: Fraction) -> Case:
 def heavy_ball_swap_at(step: Fraction) -> Case:
     """Swap two heavy-ball steps of a given size, exactly."""
     size, decay = sp.Rational(step), sp.Rational(9, 10)
-    return quartic_pair().swapped(Momentum(size, decay), size)[0] | {μ: decay}
+    return {**quartic_pair().swapped(Momentum(size, decay), size)[0], μ: decay}
 
 
-# --- claims ---------------------------------------------------------------------------------------------------------------
+# --- claims ----------------------------------------------------------------------------------------------------------
 
 
 equal = partial(sp.Eq, evaluate=False)  # an equation to be judged, not simplified
@@ -276,7 +184,7 @@ BRACKET = Claim(
     statement=_HESSIANS,
     assumptions=(given("losses C² near θ"),),
     source=BEMENT_2026.where("definition of the bracket"),
-    evidence=(Identity(bracket_by_hessians), Property(random_bracket)),
+    evidence=(Identity(bracket_by_hessians), Property(random_bracket, examples=EXAMPLES)),
     mutants=(
         Mutant("other sign convention", equal(b, H1g2 - H2g1)),
         Mutant("sum instead of difference: the gradient of g1·g2", equal(b, H2g1 + H1g2)),
@@ -299,7 +207,7 @@ SWAP_GAP = Claim(
     evidence=(
         Identity(sgd_swap, THIRD),
         Identity(sgd_swap_cubic),
-        Property(random_sgd_swap, examples=30, remainder=THIRD),
+        Property(random_sgd_swap, examples=EXAMPLES, remainder=THIRD),
         Order(sgd_swap_at, ε, 4),
     ),
     mutants=(
@@ -328,7 +236,7 @@ BUFFER_GAP = Claim(
         Assumption("momentum: 0 ≤ μ ≤ 1; the source has μ = 1", μ, sp.Interval(0, 1)),
     ),
     source=_COMMENT,
-    evidence=(Identity(heavy_ball_swap, SECOND), Property(random_heavy_ball_swap, examples=30, remainder=SECOND)),
+    evidence=(Identity(heavy_ball_swap, SECOND), Property(random_heavy_ball_swap, examples=EXAMPLES, remainder=SECOND)),
     mutants=(
         Mutant("without decay, μ = 1", equal(ΔM, ε**2 * (b + a))),
         Mutant("buffer not decayed", equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (b + a))),
@@ -355,7 +263,7 @@ POSITION_GAP = Claim(
     source=HERE,
     evidence=(
         Identity(heavy_ball_swap, SECOND),
-        Property(random_heavy_ball_swap, examples=30, remainder=SECOND),
+        Property(random_heavy_ball_swap, examples=EXAMPLES, remainder=SECOND),
         Order(heavy_ball_swap_at, ε, 3),
     ),
     mutants=(
@@ -378,12 +286,12 @@ _AVERAGED_GAPS = sp.And(
 AVERAGED_GAP = Claim(
     id="LIE-13",
     slug="lie.averaged-momentum",
-    title="With averaged momentum the swap gaps are the heavy ball's at the step ε(1−μ)",
+    title="With averaged momentum, swapping moves the parameters as it does with the heavy ball at the step ε(1−μ)",
     status="leading-order",
     statement=_AVERAGED_GAPS,
     assumptions=(_C3, given("buffer M = m, an average of fields"), _SMALL_STEP, _DECAY),
     source=HERE,
-    evidence=(Identity(averaged_swap, SECOND), Property(random_averaged_swap, examples=30, remainder=SECOND)),
+    evidence=(Identity(averaged_swap, SECOND), Property(random_averaged_swap, examples=EXAMPLES, remainder=SECOND)),
     mutants=(
         Mutant("standard parametrisation's position", equal(Δθ, ε * μ * (V1 - V2) + ε**2 * (b + μ * a))),
         Mutant("bracket with 1−μ once", equal(Δθ, _AVERAGED_FIRST + ε**2 * (1 - μ) * (b + μ * a))),
@@ -404,7 +312,7 @@ NESTEROV_GAP = Claim(
     statement=_NESTEROV_GAPS,
     assumptions=_MOMENTUM,
     source=HERE,
-    evidence=(Identity(nesterov_swap, SECOND), Property(random_nesterov_swap, examples=30, remainder=SECOND)),
+    evidence=(Identity(nesterov_swap, SECOND), Property(random_nesterov_swap, examples=EXAMPLES, remainder=SECOND)),
     mutants=(
         Mutant("the heavy ball's position", _POSITION_GAP),
         Mutant("bracket without 1 + μ", equal(Δθ, ε * μ * (V1 - V2) + ε**2 * b)),
@@ -429,7 +337,7 @@ SHADOW = Claim(
     evidence=(
         Identity(shadow_swap, SECOND),
         Identity(shadow_swap_quadratic),
-        Property(random_shadow_swap, examples=30, remainder=SECOND),
+        Property(random_shadow_swap, examples=EXAMPLES, remainder=SECOND),
     ),
     mutants=(
         Mutant("step without 1/(1−μ)", equal(z1, z0 + ε * V)),
@@ -440,7 +348,8 @@ SHADOW = Claim(
     ),
     meanings=_meanings(_SHADOW),
     note="This is the discussion's formula for the swapped momentum, saved for every μ: its M read as what the decay "
-    "leaves of it, μM, and the whole divided by 1−μ. The step is exact for any loss, the gap for quadratic ones.",
+    "leaves of it, μM, and the whole divided by 1−μ. The step holds without error for any loss, the gap for quadratic "
+    "ones.",
 )
 
 CLAIMS = (BRACKET, SWAP_GAP, BUFFER_GAP, POSITION_GAP, AVERAGED_GAP, NESTEROV_GAP, SHADOW)

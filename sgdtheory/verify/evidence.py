@@ -50,6 +50,8 @@ def _(evidence: Identity, assumptions: Sequence[Assumption], alpha: float, rng: 
     cases = _cases(evidence.derivation())
 
     def judge(statement: sp.Basic) -> Finding:
+        if not cases:
+            return Finding("Identity", Verdict.UNDECIDED, "the derivation gave no case")
         decisions = [prove(statement, case, assumptions, evidence.remainder) for case in cases]
         verdict, detail = _worst(decisions)
         how = "follows by algebra" if evidence.remainder is None else _up_to(evidence.remainder)
@@ -68,6 +70,8 @@ def _(evidence: Property, assumptions: Sequence[Assumption], alpha: float, rng: 
             failure = _exact_failure(statement, case, evidence.remainder)
             if failure:
                 return Finding("Property", Verdict.REFUTED, failure)
+        if not cases:
+            return Finding("Property", Verdict.UNDECIDED, "no instance was drawn")
         exact = "exactly" if evidence.remainder is None else _up_to(evidence.remainder)
         return Finding("Property", Verdict.SUPPORTED, f"holds {exact} in {len(cases)} random rational instances")
 
@@ -79,8 +83,9 @@ def _(evidence: Recursion, assumptions: Sequence[Assumption], alpha: float, rng:
     cases = [case for point in evidence.points for case in _cases(evidence.run(point))]
 
     def judge(statement: sp.Basic) -> Finding:
-        errors = [_relative_error(relation, case) for case in cases for relation in conjuncts(statement)]
-        worst = max(errors, default=math.inf)
+        if not cases:
+            return Finding("Recursion", Verdict.UNDECIDED, "no point was given")
+        worst = max(_relative_error(relation, case) for case in cases for relation in conjuncts(statement))
         verdict = Verdict.SUPPORTED if worst <= evidence.tolerance else Verdict.REFUTED
         detail = f"relative error {worst:.1e}, allowed {evidence.tolerance:.0e}{_in_cases(cases)}"
         return Finding("Recursion", verdict, detail, (("error", worst), ("tolerance", evidence.tolerance)))
@@ -132,7 +137,7 @@ def _simulated(evidence: Ensemble, alpha: float, rng: int) -> tuple[np.ndarray, 
     if evidence.statistic == "variance":
         replicas = statistics.variance_samples(evidence.resolution, alpha)
     else:
-        pilot, diverged = _observable(evidence, _PILOT, rng)
+        pilot, diverged = _observable(evidence, _PILOT, np.random.SeedSequence(rng, spawn_key=(1,)))
         if diverged:
             return pilot, diverged
         replicas = max(_PILOT, statistics.mean_samples(pilot, evidence.resolution, alpha))
@@ -141,7 +146,7 @@ def _simulated(evidence: Ensemble, alpha: float, rng: int) -> tuple[np.ndarray, 
     return _observable(evidence, replicas, rng)
 
 
-def _observable(evidence: Ensemble, replicas: int, rng: int) -> tuple[np.ndarray, int]:
+def _observable(evidence: Ensemble, replicas: int, rng: int | np.random.SeedSequence) -> tuple[np.ndarray, int]:
     numbers = dict(evidence.values)
     hyper = [replace(h, value=sp.sympify(h.value).subs(numbers)) for h in evidence.optimizer.hyperparameters]
     parameters = {s.name: numbers[s] for s in evidence.problem.free_parameters}
@@ -180,17 +185,20 @@ def _exact_failure(statement: sp.Basic, case: Case, remainder: Remainder) -> str
             if wrong:
                 return f"an instance is off by {wrong[0]}"
         elif relation.subs(case) != sp.true:
-            return f"an instance has {relation.lhs.subs(case)} against {relation.rhs.subs(case)}"
+            sides = " against ".join(str(side.subs(case)) for side in relation.args)
+            return f"an instance has {sides or relation}"
     return ""
 
 
 def _relative_error(relation: sp.Basic, case: Case) -> float:
-    """Return |lhs − rhs| against the size of the terms; 0 or ∞ for an inequality that holds or fails."""
+    """Return |lhs − rhs| against the size of the terms; 0 or ∞ for an inequality that holds or fails; ∞ for NaN."""
     if not isinstance(relation, sp.Eq):
         return 0.0 if isinstance(relation, Relational) and relation.subs(case) == sp.true else math.inf
     left, right = relation.lhs, relation.rhs
     terms = [abs(float(t.subs(case))) for side in (left, right) for t in sp.Add.make_args(side)]
     difference = abs(float(left.subs(case) - right.subs(case)))
+    if not math.isfinite(difference + sum(terms)):  # a NaN would be lost among the other errors
+        return math.inf
     return difference / max(terms) if max(terms) > 0 else 0.0
 
 

@@ -24,29 +24,37 @@ _MARKS = {Verdict.PROVED: "■", Verdict.SUPPORTED: "▣", Verdict.UNDECIDED: "?
 
 def claims_table(claims: Sequence[Claim]) -> Table:
     """Return the claims, unchecked, as a terminal table grouped by theory."""
-    table = _table("Claims", ("id", "slug", "statement", "of the source", "source"))
+    table = _table("Claims", ("id", "statement", "source"))
     for claim, first in _with_breaks(claims):
         if first:
             table.add_section()
-        table.add_row(f"[bold]{claim.id}[/]", claim.slug, claim.title, _status(claim), _short_source(claim))
+        table.add_row(f"[bold]{claim.id}[/]", _named(claim), _short_source(claim))
     return table
 
 
 def reports_table(reports: Sequence[Report]) -> Table:
     """Return checked claims as a terminal table."""
-    table = _table("Ledger", ("id", "slug", "statement", "of the source", "verdict", "evidence", "mutants"))
-    breaks = dict(_with_breaks([r.claim for r in reports]))
-    for report in reports:
-        claim = report.claim
-        if breaks[claim]:
+    from rich.markup import escape
+
+    table = _table("Ledger", ("id", "statement", "verdict", "evidence", "mutants"))
+    for report, (claim, first) in zip(reports, _with_breaks([r.claim for r in reports]), strict=True):
+        if first:
             table.add_section()
         colour = _COLOURS[report.verdict]
         verdict = f"[{colour}]{_MARKS[report.verdict]} {report.verdict.value}[/]"
-        kinds = ", ".join(f"[{_COLOURS[f.verdict]}]{f.kind.lower()}[/]" for f in report.findings)
-        mutants = f"{sum(m.rejected for m in report.mutants)}/{len(report.mutants)} rejected"
-        title = claim.title + (f"\n[{colour}]{report.reason}[/]" if report.reason else "")
-        table.add_row(f"[bold]{claim.id}[/]", claim.slug, title, _status(claim), verdict, kinds, mutants)
+        kinds = "\n".join(f"[{_COLOURS[f.verdict]}]{f.kind.lower()}[/]" for f in report.findings)
+        mutants = f"{sum(m.rejected for m in report.mutants)} of {len(report.mutants)}"
+        named = _named(claim) + (f"\n[{colour}]{escape(report.reason)}[/]" if report.reason else "")
+        table.add_row(f"[bold]{claim.id}[/]", named, verdict, kinds, mutants)
     return table
+
+
+def _named(claim: Claim) -> str:
+    """Return the statement in words, and under it the slug and what became of the source's statement."""
+    from rich.markup import escape
+
+    status = f"[yellow]{claim.status}[/]" if claim.status == "corrected" else claim.status
+    return f"{escape(claim.title)}\n[dim]{claim.slug}[/] [dim]·[/] {status}"
 
 
 def summary(reports: Sequence[Report]) -> str:
@@ -154,7 +162,7 @@ def _table(title: str, columns: Sequence[str]) -> Table:
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in ("id", "slug", "verdict"))
+        table.add_column(column, overflow="fold", no_wrap=column in ("id", "verdict", "evidence", "mutants"))
     return table
 
 
@@ -162,10 +170,6 @@ def _with_breaks(claims: Sequence[Claim]) -> list[tuple[Claim, bool]]:
     """Pair each claim with whether it begins a theory."""
     theories = [None, *(c.theory for c in claims)]
     return [(c, c.theory != before) for c, before in zip(claims, theories, strict=False)]
-
-
-def _status(claim: Claim) -> str:
-    return f"[yellow]{claim.status}[/]" if claim.status == "corrected" else claim.status
 
 
 def _short_source(claim: Claim) -> str:

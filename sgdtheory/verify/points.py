@@ -14,33 +14,50 @@ _TRIES = 400
 
 
 def test_points(symbols: Iterable[sp.Symbol], assumptions: Sequence[Assumption]) -> Iterator[dict[sp.Symbol, sp.Expr]]:
-    """Yield points: each closed end and zero, one symbol at a time, then random ones."""
-    ordered = sorted(symbols, key=lambda s: s.name)
-    domains = {s: _domain(s, assumptions) for s in ordered}
+    """Yield points: each closed end and zero, one symbol at a time, then random ones.
+
+    A point has values for the further symbols of every condition that bears on it, so that none can contradict one.
+    """
     conditions = [a.condition for a in assumptions if a.condition != sp.true]
+    wanted, binding = _linked(set(symbols), conditions)
+    ordered = sorted(wanted, key=lambda s: s.name)
+    domains = {s: _domain(s, assumptions) for s in ordered}
     random = Random(0)
     for symbol in ordered:
-        for special in _special(domains[symbol]):
-            yield from _satisfying({symbol: special}, domains, conditions, random, 1)
-    yield from _satisfying({}, domains, conditions, random, _GENERIC)
+        for special in _special(symbol, domains[symbol]):
+            yield from _satisfying({symbol: special}, domains, binding, random, 1)
+    yield from _satisfying({}, domains, binding, random, _GENERIC)
+
+
+def _linked(symbols: set[sp.Symbol], conditions: Sequence[sp.Basic]) -> tuple[set[sp.Symbol], list[sp.Basic]]:
+    """Return the conditions that bear on the symbols, directly or through others, and all their symbols."""
+    binding = [c for c in conditions if c.free_symbols & symbols]
+    wider = symbols.union(*(c.free_symbols for c in binding))
+    return (symbols, binding) if wider == symbols else _linked(wider, conditions)
 
 
 def _domain(symbol: sp.Symbol, assumptions: Sequence[Assumption]) -> sp.Set:
     """Intersect what the claim assumes with what the symbol itself says."""
     own: sp.Set = sp.S.Reals
-    if symbol.is_positive:
-        own = sp.Interval.open(0, sp.oo)
-    elif symbol.is_nonnegative:
+    if symbol.is_nonnegative:
         own = sp.Interval(0, sp.oo)
+    elif symbol.is_nonpositive:
+        own = sp.Interval(-sp.oo, 0)
     for assumption in assumptions:
         if assumption.symbol == symbol:
             own = own.intersect(assumption.domain)
-    return own
+    return own.intersect(sp.S.Integers) if symbol.is_integer else own
 
 
-def _special(domain: sp.Set) -> list[sp.Expr]:
-    ends = [e for e in (domain.inf, domain.sup) if e.is_finite and domain.contains(e) == sp.true]
-    return list(dict.fromkeys([*ends, *([sp.S.Zero] if domain.contains(0) == sp.true else [])]))
+def _special(symbol: sp.Symbol, domain: sp.Set) -> list[sp.Expr]:
+    candidates = dict.fromkeys((domain.inf, domain.sup, sp.S.Zero))
+    return [c for c in candidates if c.is_finite and _fits(symbol, domain, c)]
+
+
+def _fits(symbol: sp.Symbol, domain: sp.Set, value: sp.Expr) -> bool:
+    """Whether the value lies in the domain and is what the symbol is said to be (nonzero, even, …)."""
+    agrees = (getattr(value, f"is_{name}") in (fact, None) for name, fact in symbol.assumptions0.items())
+    return domain.contains(value) == sp.true and all(agrees)
 
 
 def _satisfying(
@@ -54,19 +71,25 @@ def _satisfying(
         if count == 0:
             return
         point = {s: fixed.get(s, _draw(domain, random)) for s, domain in domains.items()}
-        if all(condition.subs(point) != sp.false for condition in conditions):
+        fine = all(_fits(s, domains[s], value) for s, value in point.items())
+        if fine and all(condition.subs(point) == sp.true for condition in conditions):
             count -= 1
             yield point
 
 
-def _draw(domain: sp.Set, random: Random) -> sp.Rational:
+def _draw(domain: sp.Set, random: Random) -> sp.Expr:
+    """Draw a rational number, or a whole one where the domain has no others; it may still miss a domain with gaps."""
+    if isinstance(domain, sp.FiniteSet):
+        return random.choice(list(domain))
     low, high = domain.inf, domain.sup
     part = sp.Rational(random.randint(1, 96), 97)
-    if low.is_finite and high.is_finite:
-        return low + (high - low) * part
     size = part / (1 - part)
-    if low.is_finite:
-        return low + size
-    if high.is_finite:
-        return high - size
-    return size * random.choice((-1, 1))
+    if low.is_finite and high.is_finite:
+        value = low + (high - low) * part
+    elif low.is_finite:
+        value = low + size
+    elif high.is_finite:
+        value = high - size
+    else:
+        value = size * random.choice((-1, 1))
+    return sp.floor(value) if domain.is_subset(sp.S.Integers) else value

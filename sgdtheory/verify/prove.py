@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import sympy as sp
-from sympy.core.relational import Relational
 
 from sgdtheory.claim import Assumption, Case
 from sgdtheory.verify.points import test_points
@@ -55,7 +54,9 @@ def equation_residuals(relation: sp.Basic, case: Case, remainder: Remainder) -> 
         return [difference]
     step, order = remainder
     if not difference.is_polynomial(step):
-        difference = sp.series(difference, step, 0, order).removeO()
+        difference = sp.expand(sp.series(difference, step, 0, order).removeO())
+        if not difference.is_polynomial(step):  # 1/ε, √ε or log ε below the remainder: no coefficients to compare
+            return [difference]
     return [difference.coeff(step, k) for k in range(order)]
 
 
@@ -67,12 +68,12 @@ def _prove_relation(
         if all(is_zero(r) for r in residuals):
             return Verdict.PROVED, ""
         return _counterexample([sp.Eq(r, 0, evaluate=False) for r in residuals if not is_zero(r)], assumptions)
-    if not isinstance(relation, Relational):
+    if not isinstance(relation, (sp.Gt, sp.Ge, sp.Lt, sp.Le)):
         return Verdict.UNDECIDED, f"cannot judge {relation}"
     margin = sp.factor(sp.together(relation.gts.subs(case) - relation.lts.subs(case)))
     strict = isinstance(relation, (sp.Gt, sp.Lt))
-    sign = _on_symbols_with_signs(margin, assumptions)
-    if (sign.is_positive if strict else sign.is_nonnegative) is True:
+    faces = _on_symbols_with_signs(margin, assumptions)
+    if all((face.is_positive if strict else face.is_nonnegative) is True for face in faces):
         return Verdict.PROVED, ""
     return _counterexample([(sp.Gt if strict else sp.Ge)(margin, 0, evaluate=False)], assumptions)
 
@@ -86,20 +87,28 @@ def is_zero(expression: sp.Expr) -> bool:
     return bool(sp.simplify(expression) == 0)
 
 
-def _on_symbols_with_signs(expression: sp.Expr, assumptions: Sequence[Assumption]) -> sp.Expr:
+def _on_symbols_with_signs(expression: sp.Expr, assumptions: Sequence[Assumption]) -> list[sp.Expr]:
     """Replace symbols confined to an interval by rational functions of positive ones, so that signs can be read off.
 
-    A symbol in [a, b) is a + (b − a)·t/(1 + t) with t ≥ 0; one in (a, ∞) is a + t.
+    A symbol in [a, b) is a + (b − a)·t/(1 + t) with t ≥ 0; one in (a, ∞) is a + t. A closed end b is a face of its
+    own: what holds below b need not hold at b.
     """
+    faces = [expression]
     for assumption in assumptions:
         s, domain = assumption.symbol, assumption.domain
-        if s is None or not expression.has(s) or not domain.inf.is_finite:
-            continue
-        closed = domain.contains(domain.inf) == sp.true
-        t = sp.Dummy(s.name, nonnegative=True) if closed else sp.Dummy(s.name, positive=True)
-        part = t if domain.sup is sp.oo else (domain.sup - domain.inf) * t / (1 + t)
-        expression = expression.subs(s, domain.inf + part)
-    return sp.factor(sp.together(expression))
+        if s is not None and domain.inf.is_finite:
+            faces = [face for f in faces for face in (_signed(f, s, domain) if f.has(s) else [f])]
+    return [sp.factor(sp.together(face)) for face in faces]
+
+
+def _signed(expression: sp.Expr, symbol: sp.Symbol, domain: sp.Set) -> list[sp.Expr]:
+    low, high = domain.inf, domain.sup
+    opened = domain.contains(low) == sp.false
+    t = sp.Dummy(symbol.name, positive=True) if opened else sp.Dummy(symbol.name, nonnegative=True)
+    if high is sp.oo:
+        return [expression.subs(symbol, low + t)]
+    inside = expression.subs(symbol, low + (high - low) * t / (1 + t))
+    return [inside] if domain.contains(high) == sp.false else [inside, expression.subs(symbol, high)]
 
 
 def _counterexample(relations: Sequence[sp.Basic], assumptions: Sequence[Assumption]) -> Decision:
@@ -108,7 +117,7 @@ def _counterexample(relations: Sequence[sp.Basic], assumptions: Sequence[Assumpt
     for point in test_points(symbols, assumptions):
         for relation in relations:
             value = relation.lhs.subs(point)
-            if value.is_number and value.is_finite and relation.func(value, 0) == sp.false:
+            if value.is_number and value.is_finite and value.is_real and relation.func(value, 0) == sp.false:
                 where = ", ".join(f"{s}={v}" for s, v in sorted(point.items(), key=lambda item: item[0].name)[:6])
                 return Verdict.REFUTED, f"false at {where or 'every point'}: off by {sp.N(value, 4)}"
     return Verdict.UNDECIDED, "neither proved nor refuted: no normal form found and no counterexample"

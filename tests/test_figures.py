@@ -1,0 +1,293 @@
+"""The figures' data: what stands on the Axes, against independent numbers; never pixels."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import re
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from scipy.linalg import solve_discrete_lyapunov
+
+from sgdtheory.plots.picture import Picture
+from sgdtheory.plots.style import save
+from sgdtheory.theory.registry import find
+
+NAMES = ("batch_size", "naive_allocation", "bracket_gap", "stationary_variance")
+SIGMAS = 5  # of about 200 independent points one false alarm in 10⁴ runs
+
+
+@cache
+def script(name: str) -> ModuleType:
+    """Import a figure script by its path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def picture(name: str) -> Picture:
+    """Draw the quick figure once."""
+    result = script(name).make(quick=True, rng=1)
+    assert isinstance(result, Picture)
+    return result
+
+
+def line(axes: Axes, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the data of the theory line with this label."""
+    (found,) = [artist for artist in axes.get_lines() if artist.get_label() == label]
+    return np.asarray(found.get_xdata(), float), np.asarray(found.get_ydata(), float)
+
+
+def bars(axes: Axes, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return x, y and half length of the measured points with this label."""
+    (found,) = [c for c in axes.containers if isinstance(c, ErrorbarContainer) and c.get_label() == label]
+    data, _, (segments,) = found.lines
+    half = np.array([(top - bottom) / 2 for (_, bottom), (_, top) in segments.get_segments()])
+    return np.asarray(data.get_xdata(), float), np.asarray(data.get_ydata(), float), half
+
+
+def markers(axes: Axes, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return measured points drawn without bars."""
+    (found,) = [c for c in axes.containers if isinstance(c, ErrorbarContainer) and c.get_label() == label]
+    return np.asarray(found.lines[0].get_xdata(), float), np.asarray(found.lines[0].get_ydata(), float)
+
+
+def assert_on_line(axes: Axes, label: str) -> None:
+    """Every point lies on its formula, within its own error bar of 3 standard errors scaled up."""
+    x, y, three_errors = bars(axes, label)
+    expected = np.interp(x, *line(axes, label))
+    assert (three_errors > 0).all()
+    assert (np.abs(y - expected) <= SIGMAS / 3 * three_errors).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_caption_claims_and_labels(name: str, tmp_path: Path) -> None:
+    shown = picture(name)
+    assert shown.name == name
+    assert [find(claim).id for claim in shown.claims] == list(shown.claims)
+    assert re.search(r"[Ss]eed 1\b", shown.caption)
+    assert re.search(r"\b0 of [\d,]+ runs diverged", shown.caption)
+    assert 2 <= len(re.findall(r"\.(?:\s|$)", shown.caption)) <= 5
+    assert "nan" not in shown.caption
+    for axes in shown.figure.axes:
+        if axes.get_xlabel():
+            assert re.search(r"\(.+\)$|^step$", axes.get_xlabel())
+        if axes.get_ylabel():
+            assert re.search(r"\(.+\)$|÷", axes.get_ylabel())
+    save(shown.figure, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size <= 200_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_series_differ_by_more_than_colour(name: str) -> None:
+    for axes in picture(name).figure.axes:
+        looks = [(k.get_marker(), k.get_linestyle()) for k in (axes.get_legend().legend_handles if axes.get_legend() else [])]
+        assert len(looks) == len(set(looks))
+
+
+def test_same_seed_same_picture_other_seed_other_numbers() -> None:
+    module = script("naive_allocation")
+    again, other = module.make(quick=True, rng=1), module.make(quick=True, rng=2)
+    images = []
+    for shown in (picture("naive_allocation"), again, other):
+        buffer = BytesIO()
+        shown.figure.savefig(buffer, format="raw")
+        images.append(buffer.getvalue())
+    assert images[0] == images[1] != images[2]
+
+
+# --- batch size ------------------------------------------------------------------------------------------------------
+
+
+def test_parabolas_are_marked_at_their_lowest_points() -> None:
+    left = picture("batch_size").figure.axes[0]
+    parabolas = [k for k in left.get_lines() if len(k.get_xdata()) > 50]
+    dots = [k for k in left.get_lines() if k.get_marker() not in ("None", "")]
+    by_color = {k.get_color(): k for k in dots}
+    marked = 0
+    for parabola in parabolas:
+        x, y = parabola.get_data()
+        if parabola.get_color() in by_color:
+            dot_x, dot_y = by_color[parabola.get_color()].get_data()
+            assert dot_x[0] == pytest.approx(x[np.argmin(y)], abs=0.005)
+            assert dot_y[0] == pytest.approx(y.min(), abs=1e-4)
+            marked += 1
+        else:  # below break-even nothing is guaranteed
+            assert np.argmin(y) == 0
+    assert (len(parabolas), marked) == (5, 4)
+
+
+def test_guarantee_per_example_peaks_at_sixteen_for_unit_numbers() -> None:
+    right = picture("batch_size").figure.axes[1]
+    batch, height = line(right, script("batch_size").GUARANTEED.label)
+    assert batch[np.argmax(height)] == pytest.approx(16, rel=0.02)
+    assert height.max() == pytest.approx(1 / 128, rel=1e-3)
+    np.testing.assert_allclose(height, (1 - 2 / np.sqrt(batch)) ** 2 / (2 * batch), rtol=1e-9, atol=1e-15)
+
+
+def test_simulated_decrease_lies_on_its_formula_and_above_the_guarantee() -> None:
+    module, right = script("batch_size"), picture("batch_size").figure.axes[1]
+    assert_on_line(right, module.MEAN.label)
+    batch, decrease, _ = bars(right, module.MEAN.label)
+    assert (decrease > np.interp(batch, *line(right, module.GUARANTEED.label))).all()
+    lr = 1 - 2 / np.sqrt(batch)
+    np.testing.assert_allclose(np.interp(batch, *line(right, module.MEAN.label)), (lr - lr**2 * (1 + 1 / batch) / 2) / batch, rtol=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", [5, 36])
+def test_the_bound_holds_as_often_as_the_normal_law_says(batch_size: int) -> None:
+    """It holds where 0 ≤ ĝ ≤ g + 2σ/√B: with probability Φ(2) − Φ(−g√B/σ)."""
+    replicas = 20_000
+    point = script("batch_size").simulated(batch_size, replicas, np.random.SeedSequence(3))
+    expected = (math.erf(2 / math.sqrt(2)) + math.erf(math.sqrt(batch_size / 2))) / 2
+    assert abs(point.held - expected) < SIGMAS * math.sqrt(expected * (1 - expected) / replicas)
+
+
+# --- naive allocation ------------------------------------------------------------------------------------------------
+
+
+def test_naive_goes_on_for_ever_and_true_stops() -> None:
+    module, means = script("naive_allocation"), picture("naive_allocation").figure.axes[0]
+    assert_on_line(means, module.NAIVE.label)
+    assert_on_line(means, module.TRUE.label)
+    h, noise = np.array(module.HESSIAN, float), np.array(module.COVARIANCE, float) / module.BATCH_SIZE
+    step = np.eye(2) - float(module.LR) * h
+    spread = solve_discrete_lyapunov(step, float(module.LR) ** 2 * noise)
+    plateau = -float(module.LR) * np.trace(h @ spread @ h + noise)
+    assert line(means, module.NAIVE.label)[1][-1] == pytest.approx(plateau, rel=1e-2)
+    assert line(means, module.TRUE.label)[1][-1] == pytest.approx(0, abs=1e-2)
+
+
+def test_allocations_of_simulated_steps_conserve_the_loss() -> None:
+    runs = script("naive_allocation").simulate(50, 20, 0)
+    assert runs.residual < 1e-12
+    assert runs.true.sum(axis=(1, 2)).mean() == pytest.approx(runs.loss_change, rel=1e-12)
+    assert abs(runs.naive.sum(axis=(1, 2)).mean()) > 2 * abs(runs.loss_change)
+
+
+def test_one_parameter_hurts_more_often_than_not_and_the_other_less() -> None:
+    module, fractions = script("naive_allocation"), picture("naive_allocation").figure.axes[1]
+    for look, sign in zip(module.PARAMETERS, (1, -1), strict=True):
+        _, hurt, error = bars(fractions, look.label)
+        assert ((hurt >= 0) & (hurt <= 1)).all()
+        assert sign * (hurt[-5:].mean() - 0.5) > error[-5:].mean() / np.sqrt(5)
+
+
+def test_naive_steps_of_one_run_never_rise_and_true_ones_do() -> None:
+    module, scatter = script("naive_allocation"), picture("naive_allocation").figure.axes[2]
+    drawn = [k for k in scatter.get_lines() if str(k.get_label()).startswith("steps")]
+    x, y = np.hstack([k.get_data() for k in drawn])
+    assert len(x) == module.ONE_RUN_STEPS
+    assert (x <= 0).all()
+    assert 0.3 < (y > 0).mean() < 0.6
+
+
+# --- bracket gap -----------------------------------------------------------------------------------------------------
+
+
+def two_steps(order: tuple[int, int], lr: float, momentum: float) -> tuple[np.ndarray, np.ndarray]:
+    """Transcribe two heavy-ball steps on a·tanh(b x), with derivatives by hand; return position and shadow."""
+    module = script("bracket_gap")
+    theta, v = np.array(module.START), np.zeros(2)
+    for index in order:
+        x, y = module.EXAMPLES[index]["x"], module.EXAMPLES[index]["y"]
+        t = np.tanh(theta[1] * x)
+        error = theta[0] * t - y
+        v = momentum * v + lr * error * np.array([t, theta[0] * x * (1 - t**2)])
+        theta = theta - v
+    return theta, theta - momentum / (1 - momentum) * v
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_both_orders_are_what_plain_steps_give(momentum: float) -> None:
+    import sgdtheory as sgd
+
+    optimizer = sgd.Momentum(lr=0.01, momentum=momentum) if momentum else sgd.SGD(lr=0.01)
+    gap, shadow_gap, diverged = script("bracket_gap").simulated(optimizer, 1)
+    (one, shadow_one), (two, shadow_two) = two_steps((0, 1), 0.01, momentum), two_steps((1, 0), 0.01, momentum)
+    np.testing.assert_allclose(gap, one - two, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(shadow_gap, shadow_one - shadow_two, rtol=0, atol=1e-13)
+    assert diverged == 0
+
+
+@pytest.mark.parametrize(
+    ("panel", "series", "low", "high", "slope"),
+    [
+        (0, "GAP", 1e-6, 2e-3, 2),
+        (0, "REMAINDER", 5e-5, 2e-3, 3),
+        (1, "POSITION", 1e-6, 2e-3, 1),
+        (1, "SHADOWS", 1e-6, 2e-3, 2),
+    ],
+)
+def test_points_follow_their_line_at_its_slope(panel: int, series: str, low: float, high: float, slope: int) -> None:
+    axes, looks = picture("bracket_gap").figure.axes[panel], getattr(script("bracket_gap"), series)
+    for look in [looks] if series in ("GAP", "REMAINDER") else looks:
+        step, gap = markers(axes, look.label)
+        _, formula = line(axes, look.label)
+        window = (step > low) & (step < high)
+        assert window.sum() >= 2
+        np.testing.assert_allclose(gap[window], formula[window], rtol=1e-2)
+        assert np.polyfit(np.log(step[window]), np.log(gap[window]), 1)[0] == pytest.approx(slope, abs=0.01)
+
+
+def test_rounding_spoils_the_remainder_long_before_the_gap() -> None:
+    module, axes = script("bracket_gap"), picture("bracket_gap").figure.axes[0]
+    step, rest = markers(axes, module.REMAINDER.label)
+    _, formula = line(axes, module.REMAINDER.label)
+    small = step < 1e-7
+    assert (rest[small] > 10 * formula[small]).all()
+    assert (rest[small] < 4 * module.ROUNDING).all()
+
+
+# --- stationary variance ---------------------------------------------------------------------------------------------
+
+
+def long_run_variance(rule: str, lr: float, momentum: float, batch_size: int) -> float:
+    """Solve the Lyapunov equation of hand-written step matrices for h = σ = 1."""
+    push = lr * (1 - momentum) if rule == "EMAMomentum" else lr
+    ahead = momentum if rule == "Nesterov" else 0.0
+    buffer = np.array([push, momentum - push * ahead])  # v' in (w, v), noise apart
+    step = np.array([[1, 0] - buffer, buffer])
+    noise = push**2 / batch_size * np.array([[1, -1], [-1, 1]])
+    return float(solve_discrete_lyapunov(step, noise)[0, 0])
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_lines_solve_the_lyapunov_equation(column: int) -> None:
+    module, axes = script("stationary_variance"), picture("stationary_variance").figure.axes[column]
+    for rule, look in module.LOOKS.items():
+        momentum, variance = line(axes, look.label)
+        for i in (0, 70, 150, 220):
+            expected = long_run_variance(rule.__name__, module.LEARNING_RATES[column], momentum[i], module.BATCH_SIZE)
+            assert variance[i] == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_simulated_variances_are_the_predicted_ones(column: int) -> None:
+    module, figure = script("stationary_variance"), picture("stationary_variance").figure
+    for look in module.LOOKS.values():
+        _, variance, error = bars(figure.axes[column], look.label)
+        _, ratio, ratio_error = bars(figure.axes[2 + column], look.label)
+        assert (np.abs(ratio - 1) < SIGMAS / 3 * ratio_error).all()
+        np.testing.assert_allclose(ratio_error, error * ratio / variance, rtol=1e-9)
+        assert (ratio_error < 0.1).all()
+
+
+def test_nesterov_ends_at_its_limit_and_the_lectures_line_is_flat() -> None:
+    module, axes = script("stationary_variance"), picture("stationary_variance").figure.axes[1]
+    momentum, _ = line(axes, module.LOOKS[module.sgd.Nesterov].label)
+    assert 0.49 < momentum.max() < 0.5  # 1.5 = 2(1 + μ)/(1 + 2μ)
+    assert [k.get_xdata()[0] for k in axes.get_lines() if len(set(k.get_xdata())) == 1] == [0.5]
+    _, flat = line(axes, module.NO_EFFECT.label)
+    np.testing.assert_allclose(flat, 1.5 / (4 * (2 - 1.5)), rtol=1e-12)
