@@ -8,8 +8,9 @@ import sympy as sp
 
 from sgdtheory.errors import ArgumentError
 from sgdtheory.laws import Data, Number
-from sgdtheory.optimizers import Optimizer
+from sgdtheory.optimizers import Optimizer, Update
 from sgdtheory.problem import Problem
+from sgdtheory.symbols import step as step_number
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class Dynamics:
     step : tuple of expressions
         Next state, in the state and `batch_gradient`.
     parameters : tuple of (Symbol, value or None)
-        Every further symbol; None where no number was given.
+        Every further symbol; None where no number was given; an expression in the step's number t for a schedule.
+    injected : tuple of Symbols
+        Standard normal numbers the optimizer draws itself, one a coordinate, or none.
     """
 
     coordinates: tuple[sp.Symbol, ...]
@@ -44,6 +47,7 @@ class Dynamics:
     batch_gradient: tuple[sp.Symbol, ...]
     step: tuple[sp.Expr, ...]
     parameters: tuple[tuple[sp.Symbol, sp.Expr | None], ...]
+    injected: tuple[sp.Symbol, ...] = ()
 
     @property
     def state(self) -> tuple[sp.Symbol, ...]:
@@ -94,7 +98,10 @@ def make_dynamics(problem: Problem, optimizer: Optimizer) -> Dynamics:
     clash = {s.name for s in used} & {s.name for s in symbolic.values}
     if clash:
         raise ArgumentError("problem", f"symbols {sorted(clash)}", "names the optimizer does not use", "rename them")
-    hyper = tuple((h.symbol, h.value if h.value.is_number else None) for h in optimizer.hyperparameters)
+    injected = tuple(sp.Symbol(f"{optimizer.noise.name}[{w.name}]", real=True) for w in coordinates if optimizer.noise)
+    if optimizer.noise:
+        updates = [_with_noise(u, optimizer.noise, own) for u, own in zip(updates, injected, strict=True)]
+    hyper = tuple((h.symbol, h.value if _is_set(h.value) else None) for h in optimizer.hyperparameters)
     return Dynamics(
         coordinates=coordinates,
         memory=memory,
@@ -104,6 +111,7 @@ def make_dynamics(problem: Problem, optimizer: Optimizer) -> Dynamics:
         batch_gradient=gradients,
         step=tuple(u.position for u in updates) + tuple(m for u in updates for m in u.memory),
         parameters=hyper + problem.parameters + tuple((s, None) for s in problem.free_parameters),
+        injected=injected,
     )
 
 
@@ -133,6 +141,17 @@ def mean_step(problem: Problem, optimizer: Optimizer, batch_size: Number) -> tup
     moments = step.xreplace(mean_gradient), push * noise * push.T
     hyper, bound = optimizer.values, dict(problem.parameters)
     return tuple(m.xreplace(hyper).xreplace(bound) for m in moments)
+
+
+def _with_noise(update: Update, noise: sp.Symbol, own: sp.Symbol) -> Update:
+    """Give a coordinate its own draw of the optimizer's noise."""
+    position, displacement, *memory = (e.xreplace({noise: own}) for e in (*update[:2], *update.memory))
+    return Update(position, displacement, tuple(memory))
+
+
+def _is_set(value: sp.Expr | sp.Tuple) -> bool:
+    """Whether a hyperparameter is a number, a sweep of numbers or a schedule in the step's number."""
+    return isinstance(value, sp.Tuple) or value.free_symbols <= {step_number}
 
 
 def with_symbols(optimizer: Optimizer) -> Optimizer:

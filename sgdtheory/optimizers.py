@@ -8,7 +8,7 @@ symbols θ, g, v of the glossary and the values *before* the step.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +18,26 @@ from sgdtheory import symbols
 from sgdtheory.errors import ArgumentError
 from sgdtheory.expressions import as_scalar, check_expression
 from sgdtheory.laws import Number
-from sgdtheory.sources import MCALLESTER_2018, POLYAK_1964, ROBBINS_MONRO_1951, SUTSKEVER_2013, Source
+from sgdtheory.sources import (
+    KINGMA_BA_2015,
+    MCALLESTER_2018,
+    POLYAK_1964,
+    ROBBINS_MONRO_1951,
+    SUTSKEVER_2013,
+    WELLING_TEH_2011,
+    Source,
+)
 
-θ, g, v, η, μ = symbols.theta, symbols.gradient, symbols.velocity, symbols.lr, symbols.momentum
+θ, g, v, s, η, μ = (
+    symbols.theta,
+    symbols.gradient,
+    symbols.velocity,
+    symbols.second_moment,
+    symbols.lr,
+    symbols.momentum,
+)
+β1, β2, c1, c2, ε, t = symbols.beta1, symbols.beta2, symbols.bias1, symbols.bias2, symbols.floor, symbols.step
+λ, T, ζ = symbols.weight_decay, symbols.temperature, symbols.injected_noise
 
 
 class Update(NamedTuple):
@@ -33,11 +50,21 @@ class Update(NamedTuple):
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """A named number of an optimizer, the symbol it has in the rule, and where it may lie."""
+    """A named number of an optimizer, the symbol it has in the rule, and where it may lie.
+
+    Parameters
+    ----------
+    keyword : str
+        As the user writes it; empty for a number that follows from others (a bias correction).
+    symbol : Symbol
+    value : expression or Tuple
+        A number or symbol; an expression in the step's number t is a schedule; a Tuple of numbers is a sweep.
+    domain : sympy Set
+    """
 
     keyword: str
     symbol: sp.Symbol
-    value: sp.Expr
+    value: sp.Expr | sp.Tuple
     domain: sp.Set
 
 
@@ -56,6 +83,8 @@ class Optimizer:
         The point the gradient is taken at, in θ and the buffers.
     hyperparameters : tuple of Hyperparameter
     source : Source
+    noise : Symbol, optional
+        A standard normal number the rule draws, a fresh one for every coordinate and step.
     """
 
     name: str
@@ -64,6 +93,7 @@ class Optimizer:
     gradient_at: sp.Expr
     hyperparameters: tuple[Hyperparameter, ...]
     source: Source
+    noise: sp.Symbol | None = None
 
     @property
     def buffers(self) -> tuple[sp.Symbol, ...]:
@@ -72,7 +102,16 @@ class Optimizer:
 
     @property
     def values(self) -> dict[sp.Symbol, sp.Expr]:
-        """Hyperparameter symbol → its value (the symbol itself where none was given)."""
+        """Hyperparameter symbol → its value (the symbol itself where none was given).
+
+        Raises
+        ------
+        ArgumentError
+            If one is a sweep: a formula needs one value.
+        """
+        for h in self.hyperparameters:
+            if isinstance(h.value, sp.Tuple):
+                raise ArgumentError(h.keyword, h.value, "one value here", "only simulate takes several")
         return {h.symbol: h.value for h in self.hyperparameters}
 
     def update(self, gradient: Number, theta: Number = θ, memory: Sequence[Number] | None = None) -> Update:
@@ -137,7 +176,8 @@ class Optimizer:
         return dict(zip(self.buffers, given, strict=True))
 
     def __repr__(self) -> str:
-        values = (f"{h.keyword}={sp.sstr(h.value, full_prec=False)}" for h in self.hyperparameters)
+        named = [h for h in self.hyperparameters if h.keyword]
+        values = (f"{h.keyword}={sp.sstr(h.value, full_prec=False)}" for h in named)
         return f"{self.name}({', '.join(values)})"
 
 
@@ -210,15 +250,141 @@ def Nesterov(lr: Number = η, momentum: Number = μ) -> Optimizer:
     return _build("Nesterov", θ - velocity, {v: velocity}, θ - μ * v, {"lr": lr, "momentum": momentum}, SUTSKEVER_2013)
 
 
+def RMSProp(lr: Number = η, decay: Number = β2, eps: Number = 1e-8, form: str = "pytorch") -> Optimizer:
+    """RMSProp: s' = β₂s + (1 − β₂)ĝ², θ' = θ − ηĝ/(√s' + ε).
+
+    Parameters
+    ----------
+    lr : number or Symbol
+        η > 0.
+    decay : number or Symbol
+        0 ≤ β₂ < 1; PyTorch's default is 0.99.
+    eps : number or Symbol
+        ε ≥ 0.
+    form : {"pytorch", "slides"}
+        ``slides``: ε inside the root, √(s' + ε).
+
+    References
+    ----------
+    McAllester (2018), TTIC 31230 lectures, slide RMSProp.
+    """
+    mean_square = β2 * s + (1 - β2) * g**2
+    root = _root(mean_square, form)
+    values = {"lr": lr, "decay": decay, "eps": eps}
+    return _build("RMSProp", θ - η * g / root, {s: mean_square}, θ, values, MCALLESTER_2018.where("slide RMSProp"))
+
+
+def Adam(
+    lr: Number = η, beta1: Number = β1, beta2: Number = β2, eps: Number = 1e-8, form: str = "pytorch"
+) -> Optimizer:
+    """Adam: v' = β₁v + (1 − β₁)ĝ, s' = β₂s + (1 − β₂)ĝ², θ' = θ − η(v'/c₁)/(√(s'/c₂) + ε), cₖ = 1 − βₖ^t.
+
+    Parameters
+    ----------
+    lr : number or Symbol
+        η > 0.
+    beta1, beta2 : number or Symbol
+        0 ≤ βₖ < 1; usual are 0.9 and 0.999.
+    eps : number or Symbol
+        ε ≥ 0.
+    form : {"pytorch", "slides"}
+        ``slides``: no bias correction and ε inside the root, θ' = θ − ηv'/√(s' + ε).
+
+    References
+    ----------
+    Kingma, Ba (2015), Adam, algorithm 1; McAllester (2018), TTIC 31230 lectures, slide Adam.
+    """
+    mean, mean_square = β1 * v + (1 - β1) * g, β2 * s + (1 - β2) * g**2
+    values = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}
+    memory = {v: mean, s: mean_square}
+    if form == "slides":
+        position, source = θ - η * mean / _root(mean_square, form), MCALLESTER_2018.where("slide Adam")
+        return _build("Adam, slides", position, memory, θ, values, source)
+    plain = _build("Adam", θ - η * mean / c1 / _root(mean_square / c2, form), memory, θ, values, KINGMA_BA_2015)
+    return replace(plain, hyperparameters=plain.hyperparameters + _bias_corrections(plain))
+
+
+def Langevin(lr: Number = η, temperature: Number = T) -> Optimizer:
+    """Langevin dynamics by Euler steps, θ' = θ − ηĝ + √(2ηT) ζ with ζ standard normal (SGLD with minibatches).
+
+    For small η and exact gradients the stationary density is ∝ exp(−L/T).
+
+    Parameters
+    ----------
+    lr : number or Symbol
+        η > 0.
+    temperature : number or Symbol
+        T ≥ 0, in units of the loss; T = 1/n samples the posterior of n examples under a flat prior, L being the mean
+        loss.
+
+    References
+    ----------
+    Welling, Teh (2011), Bayesian learning via stochastic gradient Langevin dynamics.
+    """
+    position = θ - η * g + sp.sqrt(2 * η * T) * ζ
+    built = _build("Langevin", position, {}, θ, {"lr": lr, "temperature": temperature}, WELLING_TEH_2011)
+    return replace(built, noise=ζ)
+
+
+def with_weight_decay(optimizer: Optimizer, weight_decay: Number = λ, decoupled: bool = False) -> Optimizer:
+    """Add weight decay λ to any optimizer.
+
+    Coupled: every gradient becomes ĝ + λw, w the point it is taken at (the gradient of the loss plus ½λ|w|²).
+    Decoupled: θ shrinks by ηλθ beside the step, outside all buffers.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    weight_decay : number or Symbol
+        λ ≥ 0.
+    decoupled : bool
+
+    Returns
+    -------
+    Optimizer
+
+    References
+    ----------
+    Loshchilov, Hutter (2019), Decoupled weight decay regularization.
+
+    Examples
+    --------
+    >>> with_weight_decay(SGD(lr=0.1), 0.01).update(gradient=0).displacement
+    -0.001*theta
+    """
+    values = _hyperparameters({"weight_decay": weight_decay})
+    name = f"{optimizer.name}, {'decoupled' if decoupled else 'coupled'} weight decay"
+    if decoupled:
+        changed = replace(optimizer, name=name, position=optimizer.position - η * λ * θ)
+    else:
+        decayed = {g: g + λ * optimizer.gradient_at}
+        memory = tuple((symbol, rule.xreplace(decayed)) for symbol, rule in optimizer.memory)
+        changed = replace(optimizer, name=name, position=optimizer.position.xreplace(decayed), memory=memory)
+    return replace(changed, hyperparameters=changed.hyperparameters + values)
+
+
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
     "momentum": Momentum,
     "ema-momentum": EMAMomentum,
     "nesterov": Nesterov,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "langevin": Langevin,
 }
 """Every optimizer by the name the command line uses."""
 
-_DOMAINS = {"lr": (η, _POSITIVE), "momentum": (μ, _BELOW_ONE)}
+_NOT_NEGATIVE = sp.Interval(0, sp.oo)
+_DOMAINS = {
+    "lr": (η, _POSITIVE),
+    "momentum": (μ, _BELOW_ONE),
+    "decay": (β2, _BELOW_ONE),
+    "beta1": (β1, _BELOW_ONE),
+    "beta2": (β2, _BELOW_ONE),
+    "eps": (ε, _NOT_NEGATIVE),
+    "temperature": (T, _NOT_NEGATIVE),
+    "weight_decay": (λ, _NOT_NEGATIVE),
+}
 
 
 def _build(
@@ -229,18 +395,34 @@ def _build(
     values: Mapping[str, Number],
     source: Source,
 ) -> Optimizer:
-    hyperparameters = tuple(
-        Hyperparameter(k, _DOMAINS[k][0], _checked(k, x), _DOMAINS[k][1]) for k, x in values.items()
-    )
-    return Optimizer(name, position, tuple(memory.items()), gradient_at, hyperparameters, source)
+    return Optimizer(name, position, tuple(memory.items()), gradient_at, _hyperparameters(values), source)
 
 
-def _checked(keyword: str, value: Number) -> sp.Expr:
+def _hyperparameters(values: Mapping[str, Number]) -> tuple[Hyperparameter, ...]:
+    return tuple(Hyperparameter(k, _DOMAINS[k][0], _checked(k, x), _DOMAINS[k][1]) for k, x in values.items())
+
+
+def _root(square: sp.Expr, form: str) -> sp.Expr:
+    if form not in ("pytorch", "slides"):
+        raise ArgumentError("form", form, "pytorch | slides")
+    return sp.sqrt(square) + ε if form == "pytorch" else sp.sqrt(square + ε)
+
+
+def _bias_corrections(optimizer: Optimizer) -> tuple[Hyperparameter, ...]:
+    """Return c₁ and c₂, which follow from β₁, β₂ and the step's number."""
+    pairs = ((c1, β1), (c2, β2))
+    return tuple(Hyperparameter("", c, 1 - optimizer.values[β] ** t, _POSITIVE) for c, β in pairs)
+
+
+def _checked(keyword: str, value: Number) -> sp.Expr | sp.Tuple:
+    if isinstance(value, (list, tuple, np.ndarray, sp.Tuple)):
+        entries = [_checked(keyword, entry) for entry in value]
+        if not entries or np.ndim(value) != 1 or not all(entry.is_number for entry in entries):
+            raise ArgumentError(keyword, value, "a sweep: a non-empty list of numbers")
+        return sp.Tuple(*entries)
     domain = _DOMAINS[keyword][1]
-    if isinstance(value, (list, tuple, np.ndarray)):
-        raise ArgumentError(keyword, value, f"one number in {domain}", "sweep by calling simulate for each value")
     number = check_expression(value, None, keyword)
     inside = domain.contains(number)
-    if inside == sp.false or (number.is_number and inside != sp.true):
+    if not number.has(t) and (inside == sp.false or (number.is_number and inside != sp.true)):
         raise ArgumentError(keyword, value, f"a number in {domain}", "learning rates and momenta are not negative")
     return number

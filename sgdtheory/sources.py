@@ -55,3 +55,5 @@ SUTSKEVER_2013 = Source(
     "Sutskever, Martens, Dahl, Hinton", 2013, "On the importance of initialization and momentum in deep learning"
 )
 ROBBINS_MONRO_1951 = Source("Robbins, Monro", 1951, "A stochastic approximation method")
+KINGMA_BA_2015 = Source("Kingma, Ba", 2015, "Adam: a method for stochastic optimization", "ICLR")
+WELLING_TEH_2011 = Source("Welling, Teh", 2011, "Bayesian learning via stochastic gradient Langevin dynamics", "ICML")
