@@ -10,16 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import sympy as sp
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 import sgdtheory as sgd
 from sgdtheory.plots import artists
 from sgdtheory.plots.artists import Look
 from sgdtheory.plots.picture import Picture
-from sgdtheory.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, save, style
+from sgdtheory.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, save, style
 from sgdtheory.theory import batch_size as theory
 
 VALUES = {theory.ĝ: 1, theory.σ: 1, theory.L: 1, theory.z: 2}
@@ -56,12 +56,12 @@ def simulated(batch_size: int, replicas: int, seed: np.random.SeedSequence) -> P
     lr = number(theory.optimal_lr(batch_size))
     problem = sgd.quadratic(VALUES[theory.L], VALUES[theory.σ] ** 2)
     start = VALUES[theory.ĝ] / VALUES[theory.L]
-    run = sgd.simulate(
-        problem, sgd.SGD(lr=lr), steps=1, replicas=replicas, init=start, batch_size=batch_size, rng=seed
-    )
+    run = sgd.simulate(problem, sgd.SGD(lr=lr), steps=1, replicas=replicas, init=start, batch_size=batch_size, rng=seed)
     before, after = sgd.numeric_loss(problem).value(run.w.values).T
     estimate = (run.w.values[:, 0, 0] - run.w.values[:, 1, 0]) / lr
-    promise = sp.lambdify(theory.ĝ, theory.guarantee(lr, batch_size).subs({s: v for s, v in VALUES.items() if s != theory.ĝ}))
+    promise = sp.lambdify(
+        theory.ĝ, theory.guarantee(lr, batch_size).subs({s: v for s, v in VALUES.items() if s != theory.ĝ})
+    )
     decrease = before - after
     error = decrease.std(ddof=1) / np.sqrt(replicas)
     return Point(batch_size, decrease.mean(), error, (decrease >= promise(estimate)).mean(), run.attrs["diverged"])
@@ -84,7 +84,8 @@ def draw_guarantees(axes: Axes) -> None:
                       ha="center", fontsize=9.5, color=look.color)  # fmt: skip
     axes.axhline(0, color=BLACK, linewidth=0.9)
     axes.set(
-        xlim=(-0.03, 1.55), ylim=(-0.35, 0.6), title="What a step guarantees", xlabel="learning rate $\\eta$ (units of $\\theta^2$/loss)",
+        xlim=(-0.03, 1.55), ylim=(-0.35, 0.6), title="What a step guarantees",
+        xlabel="learning rate $\\eta$ (units of $\\theta^2$/loss)",
         ylabel="bound on the change of the loss\n(units of the loss)",
     )  # fmt: skip
 
@@ -121,7 +122,13 @@ def draw_progress(axes: Axes, points: list[Point]) -> None:
     )  # fmt: skip
     axes.set_xticks([4, 8, 16, 32, 64, 128], labels=["4", "8", "16", "32", "64", "128"])
     axes.minorticks_off()
-    artists.legend(axes, [MEAN, GUARANTEED], loc="upper right", title="red numbers: in how many\nof the runs the bound held", title_fontsize=9.5)
+    artists.legend(
+        axes,
+        [MEAN, GUARANTEED],
+        loc="upper right",
+        title="red numbers: in how many\nof the runs the bound held",
+        title_fontsize=9.5,
+    )
 
 
 def make(quick: bool = False, rng: int = 0) -> Picture:
@@ -130,12 +137,16 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
     seeds = np.random.SeedSequence(rng).spawn(len(sizes))
     points = [simulated(size, replicas, seed) for size, seed in zip(sizes, seeds, strict=True)]
     with style():
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.4))
+        figure = Figure(figsize=(9.6, 4.4))
+        (left, right) = figure.subplots(1, 2)
         draw_guarantees(left)
         draw_progress(right, points)
-        plt.close(figure)
     return Picture(
-        "batch_size", "The batch size with the best guarantee", caption(points, replicas, rng), ("MCA-01", "MCA-02"), figure
+        "batch_size",
+        "The batch size with the best guarantee",
+        caption(points, replicas, rng),
+        ("MCA-01", "MCA-02"),
+        figure,
     )
 
 
@@ -148,18 +159,17 @@ def caption(points: list[Point], replicas: int, rng: int) -> str:
     ratio = at_best.decrease / number(theory.guarantee(theory.optimal_lr(at_best.batch_size), at_best.batch_size))
     top = max(points, key=lambda p: p.decrease / p.batch_size)
     held = [p.held for p in points]
+    diverged = f"{sum(p.diverged for p in points)} of {replicas * len(points):,}"
     return (
-        f"Left: the guaranteed change of the loss for a gradient estimate ĝ = g, dots at each batch's best learning rate "
-        f"({values}; B* = {best:g}). Right, at that learning rate: the guarantee per example, flat around B* (2B* keeps "
-        f"{double:.0%}), and the mean of one simulated step on a quadratic of curvature L, {replicas:,} replicas a batch "
-        f"size with bars of 3 standard errors. At B = {at_best.batch_size} the mean is {ratio:.1f} times the guarantee, and "
-        f"among the simulated sizes the mean per example is largest at B = {top.batch_size}: caution, not progress, asks "
-        f"for B*. The bound held in {min(held):.1%} to {max(held):.1%} of the runs (some values in red), so it is a "
-        f"confidence statement. Seed {rng}; {sum(p.diverged for p in points)} of {replicas * len(points):,} runs diverged."
+        f"Left: the guaranteed change of the loss for a gradient estimate ĝ = g, marked at each batch's best learning "
+        f"rate ({values}; B* = {best:g}). Right, at that learning rate: the guarantee per example, flat around B* (2B* "
+        f"keeps {double:.0%}), and the mean of one step on a quadratic of curvature L, {replicas:,} replicas a batch "
+        f"size with bars of 3 standard errors (seed {rng}; {diverged} runs diverged). At B = {at_best.batch_size} the "
+        f"mean is {ratio:.1f} times the guarantee, and among the simulated sizes it is largest per example at "
+        f"B = {top.batch_size}: caution, not progress, asks for B*. The bound held in {min(held):.1%} to "
+        f"{max(held):.1%} of the runs (some values in red), so it is a confidence statement."
     )
 
 
 if __name__ == "__main__":
-    folder = Path(__file__).parents[1] / "paper_figures"
-    folder.mkdir(exist_ok=True)
-    save(make().figure, folder / "batch_size.png")
+    save(make().figure, Path(__file__).parents[1] / "paper_figures" / "batch_size.png")

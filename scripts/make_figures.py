@@ -78,10 +78,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="figures to redraw; all by default")
     parser.add_argument("--quick", action="store_true", help="fewer replicas; the captions say so")
-    parser.add_argument("--out", type=Path, default=HERE.parent / "paper_figures", metavar="DIR", help="default: %(default)s")
-    parser.add_argument(
-        "--format", nargs="+", choices=("png", "pdf", "svg"), default=[], help="formats besides PNG, which is always written"
-    )
+    default = HERE.parent / "paper_figures"
+    parser.add_argument("--out", type=Path, default=default, metavar="DIR", help="default: %(default)s")
+    more = "formats to write besides PNG"
+    parser.add_argument("--format", nargs="+", choices=("png", "pdf", "svg"), default=[], help=more)
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in NAMES]
     if unknown:
@@ -119,8 +119,8 @@ def bad_citations(entries: Sequence[Entry], reports: Sequence[Report]) -> list[s
     verdicts = {report.claim.id: report.verdict for report in reports}
     cited = [(entry.name, claim) for entry in entries for claim in entry.claims]
     missing = [f"{name} cites {claim}, which is no claim" for name, claim in cited if claim not in verdicts]
-    refuted = [f"{name} cites {claim}, which is REFUTED" for name, claim in cited if verdicts.get(claim) is Verdict.REFUTED]
-    return missing + refuted
+    refuted = [(name, claim) for name, claim in cited if verdicts.get(claim) is Verdict.REFUTED]
+    return missing + [f"{name} cites {claim}, which is REFUTED" for name, claim in refuted]
 
 
 def write_json(file: Path, data: object) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import sympy as sp
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 import sgdtheory as sgd
 from sgdtheory.derive.moments import covariance_step, quadratic_mean
@@ -129,7 +129,9 @@ def draw_one_run(axes: Axes, run: Measured) -> None:
         axes.plot(naive[steps], true[steps], marker, color=color, label=label, markersize=4.5, markerfacecolor="none")
     axes.text(0.03, 0.97, "the step raised the loss", transform=axes.transAxes, va="top", fontsize=9.5)
     bottom = 1.1 * true.min()
-    axes.annotate("true =\nnaive", (0.9 * bottom, 0.9 * bottom), xytext=(8, 0), textcoords="offset points", fontsize=9.5)
+    axes.annotate(
+        "true =\nnaive", (0.9 * bottom, 0.9 * bottom), xytext=(8, 0), textcoords="offset points", fontsize=9.5
+    )
     axes.set(
         xlim=(low, -0.02 * low), ylim=(bottom, high), title="Every step of one run",
         xlabel="naive $\\Sigma_i A_i$ (units of the loss)", ylabel="true $\\Sigma_i A_i$ (units of the loss)",
@@ -141,13 +143,12 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
     """Draw the figure."""
     runs, one = simulate(400 if quick else 4_000, STEPS, rng), simulate(1, ONE_RUN_STEPS, rng)
     with style():
-        figure = plt.figure(figsize=(9.6, 5.2))
+        figure = Figure(figsize=(9.6, 5.2))
         left, right = figure.subfigures(1, 2)
         means, fractions = left.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         draw_means(means, runs)
         draw_fractions(fractions, runs)
         draw_one_run(right.subplots(), one)
-        plt.close(figure)
     return Picture(
         "naive_allocation", "The naive allocation sees learning for ever", caption(runs, one, rng),
         ("LCA-03", "LCA-06", "LCA-07"), figure,
@@ -156,24 +157,22 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
 
 def caption(runs: Measured, one: Measured, rng: int) -> str:
     """Say what is drawn, with the numbers of the runs."""
-    sums = runs.naive.sum(axis=(1, 2)).mean(), runs.true.sum(axis=(1, 2)).mean()
+    naive, true = runs.naive.sum(axis=(1, 2)).mean(), runs.true.sum(axis=(1, 2)).mean()
     last = runs.true[:, -STEPS // 2 :]
     hurt, mean = (last > 0).mean(axis=(0, 1)), last.mean(axis=(0, 1))
-    helped = (one.true.sum(axis=-1) < 0).mean()
-    replicas = len(runs.true)
+    helped, replicas = (one.true.sum(axis=-1) < 0).mean(), len(runs.true)
+    residual = max(runs.residual, one.residual)
     return (
-        f"SGD (η = {float(LR):g}, B = {BATCH_SIZE}) on the quadratic with Hessian {HESSIAN.tolist()} and gradient noise "
-        f"{COVARIANCE.tolist()}, from w = {START}; {replicas:,} runs with bars of 3 standard errors, lines from theory. "
-        f"Over {STEPS} steps the naive allocation counts a mean loss change of {sums[0]:.1f}, the true one {sums[1]:.2f}, "
-        f"as measured ({runs.loss_change:.2f}; largest residual of a step {max(runs.residual, one.residual):.0e}). In the "
-        f"second half the moves of w1 and w2 raise the loss in {hurt[0]:.0%} and {hurt[1]:.0%} of the steps and change it "
-        f"by {mean[0]:+.3f} and {mean[1]:+.3f} a step, which cancels; of the {one.true.shape[1]} steps of the single run "
-        f"{helped:.0%} lower the loss, and the naive allocation is at most 0 in all. Seed {rng}; {runs.diverged} of "
-        f"{replicas:,} runs diverged."
+        f"SGD (η = {float(LR):g}, B = {BATCH_SIZE}) on the quadratic with Hessian {HESSIAN.tolist()} and gradient "
+        f"noise {COVARIANCE.tolist()}, from w = {START}: lines from theory, {replicas:,} runs with bars of 3 standard "
+        f"errors (seed {rng}; {runs.diverged} of {replicas:,} runs diverged). Over {STEPS} steps the naive allocation "
+        f"counts a mean loss change of {naive:.1f}, the true one {true:.2f}, as measured ({runs.loss_change:.2f}; "
+        f"largest residual of a step {residual:.0e}). In the second half the moves of w1 and w2 raise the loss in "
+        f"{hurt[0]:.0%} and {hurt[1]:.0%} of the steps and change it by {mean[0]:+.3f} and {mean[1]:+.3f} a step, "
+        f"which cancels up to chance. Of the {one.true.shape[1]} steps of the single run {helped:.0%} lower the loss, "
+        f"and the naive allocation is at most 0 in all."
     )
 
 
 if __name__ == "__main__":
-    folder = Path(__file__).parents[1] / "paper_figures"
-    folder.mkdir(exist_ok=True)
-    save(make().figure, folder / "naive_allocation.png")
+    save(make().figure, Path(__file__).parents[1] / "paper_figures" / "naive_allocation.png")

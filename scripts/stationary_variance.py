@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import sympy as sp
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 import sgdtheory as sgd
 from sgdtheory import symbols
@@ -90,7 +90,9 @@ def draw(axes: Axes, ratio_axes: Axes, lr: float, points: dict[Rule, list[Point]
         artists.theory(axes, momentum, predicted(rule, lr)(momentum), look)
         m, value, error, theory, _ = np.array(points[rule]).T
         artists.measured(axes, m, value, look, 3 * error)
-        offset = 0.012 * (list(LOOKS).index(rule) - 1)  # side by side, so that bars of one momentum do not hide each other
+        offset = 0.012 * (
+            list(LOOKS).index(rule) - 1
+        )  # side by side, so that bars of one momentum do not hide each other
         artists.measured(ratio_axes, m + offset, value / theory, look, 3 * error / theory)
         if edge < 1:
             artists.limit(axes, edge, f"{rule.__name__} stable\nonly for $\\mu<{edge:g}$", 0.12, "right")
@@ -106,15 +108,17 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
     """Draw the figure."""
     replicas, momenta = (2_000, MOMENTA[::3]) if quick else (40_000, MOMENTA)
     seeds = iter(np.random.SeedSequence(rng).spawn(len(LEARNING_RATES) * len(LOOKS)))
-    points = {lr: {rule: list(simulated(rule, lr, momenta, replicas, next(seeds))) for rule in LOOKS} for lr in LEARNING_RATES}
+    points = {
+        lr: {rule: list(simulated(rule, lr, momenta, replicas, next(seeds))) for rule in LOOKS} for lr in LEARNING_RATES
+    }
     with style():
-        figure, axes = plt.subplots(2, 2, figsize=(9.6, 5.6), sharex=True, sharey="row", height_ratios=(5, 2))
+        figure = Figure(figsize=(9.6, 5.6))
+        axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(5, 2))
         for column, lr in enumerate(LEARNING_RATES):
             draw(*axes[:, column], lr, points[lr])
         axes[0, 0].set_ylabel("stationary variance of $\\beta$ (units of $\\beta^2$)")
         axes[1, 0].set_ylabel("simul. ÷ theory")
         artists.legend(axes[0, 0], [*LOOKS.values(), NO_EFFECT], loc="upper left")
-        plt.close(figure)
     return Picture(
         "stationary_variance", "Momentum and the stationary variance", caption(points, replicas, rng),
         ("MCA-10", "MCA-15"), figure,
@@ -125,21 +129,20 @@ def caption(points: dict[float, dict[Rule, list[Point]]], replicas: int, rng: in
     """Say what is drawn, with the numbers of the run."""
     flat = [p for rules in points.values() for series in rules.values() for p in series]
     worst = max(abs(p.simulated - p.predicted) / p.standard_error for p in flat)
-    small, large = (points[lr][sgd.EMAMomentum] for lr in LEARNING_RATES)
-    fall_small, fall_large = (series[0].predicted / series[-1].predicted for series in (small, large))
+    averaged = [points[lr][sgd.EMAMomentum] for lr in LEARNING_RATES]
+    small, large = (series[0].predicted / series[-1].predicted for series in averaged)
     edge = last_stable_momentum(sgd.Nesterov, LEARNING_RATES[1])
+    diverged = f"{sum(p.diverged for p in flat)} of {replicas * len(flat):,}"
     return (
-        f"Scalar mean problem (h = {SCALAR_MEAN[h]}, σ = {SCALAR_MEAN[σ]}, B = {BATCH_SIZE}): variance of the parameter "
-        f"in the long run. Lines are the exact solutions, markers {replicas:,} replicas each with bars of 3 standard "
-        f"errors (seed {rng}, {sum(p.diverged for p in flat)} of {replicas * len(flat):,} runs diverged); the "
-        f"largest deviation of {len(flat)} points is {worst:.1f} standard errors. With averaged gradients, going from "
-        f"μ = 0 to {small[-1].momentum:g} divides the variance by {fall_small:.2f} at ηh = {LEARNING_RATES[0]:g} and by "
-        f"{fall_large:.2f} at ηh = {LEARNING_RATES[1]:g}, so \"no effect\" holds for small ηh only; Nesterov loses "
-        f"stability at μ = {edge:g} where ηh = 2(1 + μ)/(1 + 2μ)."
+        f"Scalar mean problem (h = {SCALAR_MEAN[h]}, σ = {SCALAR_MEAN[σ]}, B = {BATCH_SIZE}): variance of the "
+        f"parameter in the long run; lines are the exact solutions, markers {replicas:,} replicas each with bars of 3 "
+        f"standard errors (seed {rng}; {diverged} runs diverged). The largest deviation of {len(flat)} points is "
+        f"{worst:.1f} standard errors. With averaged gradients, going from μ = 0 to {averaged[0][-1].momentum:g} "
+        f"divides the variance by {small:.2f} at ηh = {LEARNING_RATES[0]:g} and by {large:.2f} at ηh = "
+        f'"no effect" holds for small ηh only; Nesterov is stable up to μ = {edge:g}, where ηh meets its limit '
+        f"{stability_limit(sgd.Nesterov())}."
     )
 
 
 if __name__ == "__main__":
-    folder = Path(__file__).parents[1] / "paper_figures"
-    folder.mkdir(exist_ok=True)
-    save(make().figure, folder / "stationary_variance.png")
+    save(make().figure, Path(__file__).parents[1] / "paper_figures" / "stationary_variance.png")

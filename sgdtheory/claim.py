@@ -83,6 +83,11 @@ def given(prose: str) -> Assumption:
     return Assumption(prose)
 
 
+def equals(quantity: sp.Expr, formula: sp.Expr) -> sp.Eq:
+    """State an equation as it stands; sympy would spend milliseconds on trying to decide it."""
+    return sp.Eq(quantity, formula, evaluate=False)
+
+
 @dataclass(frozen=True)
 class Identity:
     """Exact proof: with the derived quantities put in, the statement follows by algebra from the assumptions.

@@ -131,13 +131,14 @@ def _draws(laws: Sequence[sp.Expr | Law], names: dict[sp.Symbol, sp.Symbol]) -> 
         if not hasattr(law, "transform"):
             expressions.append(law)
             continue
-        draw = sp.Symbol(f"{law.primitive[0]}{counts[law.primitive]}", real=True)
+        name = sp.Symbol(f"{law.primitive[0]}{counts[law.primitive]}", real=True)
+        draw = sp.Dummy(real=True)  # until the law's own symbols are renamed: one of them may be called n0
         counts[law.primitive] += 1
         own = {s: names.get(s, s) for s in _free_symbols(law)}
         unknown = [s.name for s in own if s not in names and not s.name.startswith("q")]
         if unknown:
             raise ArgumentError("data", f"symbols {unknown} in a law", "parameters of the problem", "bind them")
-        expressions.append(law.transform(draw).xreplace(own))
+        expressions.append(law.transform(draw).xreplace({**own, draw: name}))
     return Draws(counts["normal"], counts["uniform"], _block(expressions))
 
 

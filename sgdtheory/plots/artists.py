@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from numpy.typing import ArrayLike
+from matplotlib.typing import LineStyleType
+from numpy.typing import ArrayLike, NDArray
 
 from sgdtheory.plots.style import BLACK, GREY
 
@@ -22,14 +23,16 @@ class Look:
     ----------
     label : str
         In the legend.
-    color, marker, line : str
+    color, marker : str
         As matplotlib names them.
+    line : line style
+        A name or a dash pattern of matplotlib's.
     """
 
     label: str
     color: str
     marker: str = "o"
-    line: str = "-"
+    line: LineStyleType = "-"
 
 
 def theory(axes: Axes, x: ArrayLike, y: ArrayLike, look: Look) -> None:
@@ -48,7 +51,7 @@ def measured(axes: Axes, x: ArrayLike, y: ArrayLike, look: Look, error: ArrayLik
 def legend(axes: Axes, looks: Sequence[Look], **options: Any) -> None:
     """Name each series once, by its line and marker together; `options` go to ``Axes.legend``."""
     handles = [
-        Line2D([], [], color=k.color, marker=k.marker, linestyle=k.line, label=k.label, markerfacecolor="white", markersize=6)
+        Line2D([], [], color=k.color, marker=k.marker, linestyle=k.line, label=k.label, markerfacecolor="white")
         for k in looks
     ]
     axes.legend(handles=handles, handlelength=2.6, **options)
@@ -83,6 +86,6 @@ def slope_triangle(axes: Axes, x: float, y: float, slope: float, decades: float 
     )
 
 
-def log_grid(low: float, high: float, per_decade: int) -> np.ndarray:
+def log_grid(low: float, high: float, per_decade: int) -> NDArray[np.float64]:
     """Return points from low to high, equally spaced in the logarithm."""
     return np.geomspace(low, high, 1 + round(per_decade * np.log10(high / low)))

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import groupby
 from typing import Protocol
+from xml.dom.minidom import Element, Text
 
 import sympy as sp
+from sympy.printing.mathml import MathMLPresentationPrinter
 
 from sgdtheory.claim import Claim
 from sgdtheory.errors import ArgumentError
@@ -88,9 +90,17 @@ def statement_mathml(statement: sp.Basic) -> str:
 
 
 def _mathml(expression: sp.Basic) -> str:
-    printed = sp.mathml(expression, printer="presentation")
-    printed = printed.replace("<mo>></mo>", "<mo>&gt;</mo>").replace("<mo>-</mo>", "<mo>−</mo>")
-    return re.sub(r"<mi>(\w)hat</mi>", r'<mover accent="true"><mi>\1</mi><mo>^</mo></mover>', printed)
+    text = _serialised(MathMLPresentationPrinter()._print(expression))
+    return re.sub(r"<mi>(\w)hat</mi>", r'<mover accent="true"><mi>\1</mi><mo>^</mo></mover>', text)
+
+
+def _serialised(node: Element | Text) -> str:
+    """Write a tree with its text escaped; sympy's own writer does not, so that entities in the text stay entities."""
+    if isinstance(node, Text):
+        entity = re.fullmatch(r"&#?\w+;", node.data)
+        return node.data if entity else escape(node.data.replace("-", "−"))
+    attributes = "".join(f' {name}="{escape(value)}"' for name, value in node.attributes.items())
+    return f"<{node.tagName}{attributes}>{''.join(map(_serialised, node.childNodes))}</{node.tagName}>"
 
 
 def _figure(picture: Shown, reports: dict[str, Report]) -> str:
@@ -189,8 +199,9 @@ _STYLE = """\
   --link: #00558c; --good: #00583f; --good-paper: #d8efe6; --open: #6b4700; --open-paper: #fdeec8;
   --bad: #8c2d00; --bad-paper: #fde0d3; }
 @media (prefers-color-scheme: dark) {
-  :root { --paper: #16181b; --ink: #e8e6e1; --soft: #a9abb0; --line: #3a3d42; --link: #7cc4f2; --good: #8fe0c0; --good-paper: #12382c;
-    --open: #f5cd74; --open-paper: #3d2f0c; --bad: #ffac8a; --bad-paper: #47200f; } }
+  :root { --paper: #16181b; --ink: #e8e6e1; --soft: #a9abb0; --line: #3a3d42; --link: #7cc4f2;
+    --good: #8fe0c0; --good-paper: #12382c; --open: #f5cd74; --open-paper: #3d2f0c;
+    --bad: #ffac8a; --bad-paper: #47200f; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 76rem; padding: 2.5rem clamp(1rem, 4vw, 3rem) 5rem; background: var(--paper);
   color: var(--ink); font: 1rem/1.55 system-ui, sans-serif; overflow-wrap: break-word; }
@@ -240,7 +251,7 @@ math[display="block"] { display: block math; width: fit-content; max-width: 100%
 .undecided { color: var(--open); background: var(--open-paper); border-style: dashed; }
 .refuted { color: var(--bad); background: var(--bad-paper); border-style: double; border-width: 3px; }
 tr:target > *, figure:target { background: color-mix(in srgb, var(--link) 9%, transparent); }
-@media (max-width: 56rem) {
+@media screen and (max-width: 56rem) {
   thead { position: absolute; clip-path: inset(50%); height: 1px; overflow: hidden; }
   table, tbody, tr, th, td, caption { display: block; width: auto !important; }
   tr { padding: .8rem 0; border-top: 1px solid var(--line); }
@@ -250,11 +261,14 @@ tr:target > *, figure:target { background: color-mix(in srgb, var(--link) 9%, tr
 @media print {
   :root { color-scheme: light; --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --link: #000;
     --good: #00583f; --good-paper: #fff; --open: #6b4700; --open-paper: #fff; --bad: #8c2d00; --bad-paper: #fff; }
-  body { max-width: none; padding: 0; font-size: 10pt; }
+  :root { font-size: 9pt; }
+  body { max-width: none; padding: 0; }
+  tbody th { width: 8rem; }
   nav { display: none; }
-  figure, tr { break-inside: avoid; }
+  h2, h3, caption { break-after: avoid; }
+  .card, li { break-inside: avoid; }
   .card { padding: 0; border: 0; }
-  .card img { max-height: 20cm; } }
+  .card img { max-height: 17cm; } }
 """
 
 _PAGE = """\

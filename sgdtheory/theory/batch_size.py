@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from random import Random
 
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, equals, positive
 from sgdtheory.laws import Number
 from sgdtheory.sources import MCALLESTER_2018
 
@@ -28,7 +27,6 @@ from sgdtheory.sources import MCALLESTER_2018
 )
 η_batch, B_best, η_best, η_1 = symbols.lr_at_batch, symbols.best_batch, symbols.best_lr, symbols.lr_one
 D, B_0, growth = symbols.shortfall, symbols.zero_batch, symbols.lr_growth
-_equals = partial(sp.Eq, evaluate=False)  # sympy would spend milliseconds on trying to decide an equation
 
 
 def guarantee(lr: Number = η, batch_size: Number = B) -> sp.Expr:
@@ -214,7 +212,7 @@ _POINTS = (
 def _with(changes: Case) -> sp.Basic:
     """Return the statement, with other values for some quantities."""
     values = {**_STATED, **changes}
-    return sp.And(*(_equals(quantity, value) for quantity, value in values.items()))
+    return sp.And(*(equals(quantity, value) for quantity, value in values.items()))
 
 
 BEST = Claim(
@@ -257,14 +255,14 @@ ENOUGH = Claim(
     slug="lectures.enough-batch",
     title="A step is guaranteed to help only for batches above a quarter of the best batch size",
     status="exact",
-    statement=sp.And(_equals(B_0, B_best / 4), sp.Gt(growth, 0)),
+    statement=sp.And(equals(B_0, B_best / 4), sp.Gt(growth, 0)),
     assumptions=_ASSUMPTIONS,
     source=MCALLESTER_2018.where("slide Optimizing B and η; the condition is left out there"),
     evidence=(Identity(zero_and_growth), Property(locate_exactly, examples=25)),
     mutants=(
-        Mutant("above the best batch size itself", sp.And(_equals(B_0, B_best), sp.Gt(growth, 0))),
-        Mutant("above half of it", sp.And(_equals(B_0, B_best / 2), sp.Gt(growth, 0))),
-        Mutant("below it", sp.And(_equals(B_0, B_best / 4), sp.Lt(growth, 0))),
+        Mutant("above the best batch size itself", sp.And(equals(B_0, B_best), sp.Gt(growth, 0))),
+        Mutant("above half of it", sp.And(equals(B_0, B_best / 2), sp.Gt(growth, 0))),
+        Mutant("below it", sp.And(equals(B_0, B_best / 4), sp.Lt(growth, 0))),
     ),
     meanings=(
         (B_0, "batch size at which the best learning rate is zero"),

@@ -6,13 +6,11 @@ at +w0. The text that introduced it halves the squared error, its experiments do
 
 from __future__ import annotations
 
-from functools import partial
-
 import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import sticky_1d
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, given, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, equals, given, positive
 from sgdtheory.derive.stability import stability_limit
 from sgdtheory.errors import ArgumentError
 from sgdtheory.laws import Number
@@ -25,7 +23,6 @@ h_half, η_half = symbols.curvature_half, symbols.lr_limit_half
 h_full, η_full = symbols.curvature_full, symbols.lr_limit_full
 _QUANTITIES = {"half squared error": (h_half, η_half), "squared error": (h_full, η_full)}
 _FACTORS = {"half squared error": sp.Integer(16), "squared error": sp.Integer(32)}
-_equals = partial(sp.Eq, evaluate=False)  # sympy would spend milliseconds on trying to decide an equation
 
 
 def sharp_curvature(convention: str, half_separation: Number = w0) -> sp.Expr:
@@ -101,7 +98,7 @@ def _contraction(problem: Problem, minimum: sp.Expr, lr: sp.Expr) -> sp.Expr:
 def _statement(half: sp.Expr, full: sp.Expr, limit: Number = 2) -> sp.Basic:
     """Return: the curvatures are these, and gradient descent is stable below limit/curvature."""
     pairs = ((h_half, half), (η_half, limit / half), (h_full, full), (η_full, limit / full))
-    return sp.And(*(_equals(quantity, value) for quantity, value in pairs))
+    return sp.And(*(equals(quantity, value) for quantity, value in pairs))
 
 
 _HALF, _FULL = (sharp_curvature(convention) for convention in _QUANTITIES)

@@ -8,7 +8,6 @@ coordinate by coordinate, by T_mb = Δᵢ(gᵢ − Gᵢ) (minibatch) and T_curv 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import product
 from random import Random
 
@@ -16,7 +15,19 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import quadratic
-from sgdtheory.claim import Assumption, Case, Claim, Ensemble, Identity, Mutant, Property, given, positive, real
+from sgdtheory.claim import (
+    Assumption,
+    Case,
+    Claim,
+    Ensemble,
+    Identity,
+    Mutant,
+    Property,
+    equals,
+    given,
+    positive,
+    real,
+)
 from sgdtheory.derive.expansion import monomials
 from sgdtheory.derive.moments import quadratic_mean
 from sgdtheory.laws import Number
@@ -29,7 +40,6 @@ T_mb, T_curv, Σ_ii = symbols.minibatch_term, symbols.curvature_term, symbols.no
 H_i = sp.symbols("H_11 H_12 H_13", real=True)
 g = sp.symbols("g_1:4", real=True)
 Σ_i = (Σ_ii, *sp.symbols("Sigma_12 Sigma_13", real=True))
-_equals = partial(sp.Eq, evaluate=False)  # sympy would spend milliseconds on trying to decide an equation
 
 
 def naive_allocation(gradient: Number = G) -> sp.Expr:
@@ -154,7 +164,7 @@ def _mean(values: Sequence[sp.Matrix]) -> sp.Matrix:
 
 _H = sp.Matrix([[2, 1, 0], [1, 3, -1], [0, -1, 1]])
 _Σ = sp.Matrix([[4, 2, 1], [2, 5, 1], [1, 1, 3]])
-_START = sp.Matrix([1, -1, 2])
+_START = sp.Matrix([1, 0, 0])
 _VALUES = {η: sp.Rational(1, 4), B: sp.Integer(2)} | _from_coordinate(0, _H, _H * _START, _Σ)
 _QUADRATIC = quadratic(_H, _Σ)
 _MOVE = sp.Matrix(_QUADRATIC.coordinates) - _START
@@ -170,7 +180,7 @@ NAIVE = Claim(
     slug="lca.naive",
     title="The naive allocation of an SGD step is −ηG²: never positive, and zero where the gradient is",
     status="corrected",
-    statement=sp.And(_equals(A, naive_allocation()), sp.Le(A, 0)),
+    statement=sp.And(equals(A, naive_allocation()), sp.Le(A, 0)),
     assumptions=(
         positive(η, "learning rate"),
         real(G, "gradient of the step, one coordinate"),
@@ -179,8 +189,8 @@ NAIVE = Claim(
     source=SHAH_2020.where("definition of LCANaive"),
     evidence=(Identity(allocate_naively), Property(random_step)),
     mutants=(
-        Mutant("as printed: always negative", sp.And(_equals(A, naive_allocation()), sp.Lt(A, 0))),
-        Mutant("without the square", sp.And(_equals(A, -η * sp.Abs(G)), sp.Le(A, 0))),
+        Mutant("as printed: always negative", sp.And(equals(A, naive_allocation()), sp.Lt(A, 0))),
+        Mutant("without the square", sp.And(equals(A, -η * sp.Abs(G)), sp.Le(A, 0))),
         Mutant("momentum step", evidence=(Identity(_allocate_momentum),)),
         Mutant(
             "step from one gradient, allocation with another", evidence=(Identity(_allocate_with_another_gradient),)
@@ -195,7 +205,7 @@ MINIBATCH = Claim(
     slug="lca.minibatch",
     title="Measuring with the full gradient, not the minibatch's, adds ηΣᵢᵢ/B to every coordinate's mean allocation",
     status="exact",
-    statement=sp.And(_equals(T_mb, expected_minibatch_term()), sp.Ge(T_mb, 0)),
+    statement=sp.And(equals(T_mb, expected_minibatch_term()), sp.Ge(T_mb, 0)),
     assumptions=(
         positive(η, "learning rate"),
         positive(B, "batch size"),
@@ -209,10 +219,10 @@ MINIBATCH = Claim(
         _one_step(T_mb, _MOVE[0] * ((_H * _START)[0] + _MOVE[0] / _VALUES[η])),
     ),
     mutants=(
-        Mutant("averages out, because the minibatch gradient is unbiased", _equals(T_mb, 0)),
-        Mutant("opposite sign", sp.And(_equals(T_mb, -expected_minibatch_term()), sp.Le(T_mb, 0))),
-        Mutant("without the batch size", sp.And(_equals(T_mb, expected_minibatch_term() * B), sp.Ge(T_mb, 0))),
-        Mutant("a factor ½", sp.And(_equals(T_mb, expected_minibatch_term() / 2), sp.Ge(T_mb, 0))),
+        Mutant("averages out, because the minibatch gradient is unbiased", equals(T_mb, 0)),
+        Mutant("opposite sign", sp.And(equals(T_mb, -expected_minibatch_term()), sp.Le(T_mb, 0))),
+        Mutant("without the batch size", sp.And(equals(T_mb, expected_minibatch_term() * B), sp.Ge(T_mb, 0))),
+        Mutant("a factor ½", sp.And(equals(T_mb, expected_minibatch_term() / 2), sp.Ge(T_mb, 0))),
     ),
     meanings=((T_mb, "mean of Δᵢ(gᵢ − Gᵢ) over batches"),),
     note="So the naive allocation promises ηtr Σ/B too much progress a step, and goes on where training has stopped.",
@@ -223,7 +233,7 @@ CURVATURE = Claim(
     slug="lca.curvature",
     title="Measuring along the whole step instead of at its start adds (η²/2)[H(ggᵀ + Σ/B)]ᵢᵢ to the mean allocation",
     status="exact",
-    statement=_equals(T_curv, expected_curvature_term()),
+    statement=equals(T_curv, expected_curvature_term()),
     assumptions=(
         positive(η, "learning rate"),
         positive(B, "batch size"),
@@ -238,10 +248,10 @@ CURVATURE = Claim(
         _one_step(T_curv, _MOVE[0] * (_H * _MOVE)[0] / 2),
     ),
     mutants=(
-        Mutant("without the noise", _equals(T_curv, expected_curvature_term().subs(dict.fromkeys(Σ_i, 0)))),
-        Mutant("diagonal curvature only", _equals(T_curv, expected_curvature_term().subs(dict.fromkeys(H_i[1:], 0)))),
-        Mutant("without the factor ½", _equals(T_curv, 2 * expected_curvature_term())),
-        Mutant("without the batch size", _equals(T_curv, expected_curvature_term().subs(B, 1))),
+        Mutant("without the noise", equals(T_curv, expected_curvature_term().subs(dict.fromkeys(Σ_i, 0)))),
+        Mutant("diagonal curvature only", equals(T_curv, expected_curvature_term().subs(dict.fromkeys(H_i[1:], 0)))),
+        Mutant("without the factor ½", equals(T_curv, 2 * expected_curvature_term())),
+        Mutant("without the batch size", equals(T_curv, expected_curvature_term().subs(B, 1))),
     ),
     meanings=((T_curv, "mean of Δᵢ(ḡᵢ − gᵢ) over batches, ḡ the mean gradient on the segment"),),
     note="Coordinate i is called 1 and the others 2 and 3; more dimensions only lengthen the sum over them.",

@@ -8,15 +8,25 @@ discrete Lyapunov equation. The formulas themselves are `sgdtheory.derive.moment
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import quadratic, scalar_mean
-from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Recursion, between, given, positive, where
+from sgdtheory.claim import (
+    Case,
+    Claim,
+    Ensemble,
+    Identity,
+    Mutant,
+    Recursion,
+    between,
+    equals,
+    given,
+    positive,
+    where,
+)
 from sgdtheory.derive.moments import stationary_variance
 from sgdtheory.derive.stability import stability_limit
 from sgdtheory.optimizers import SGD, EMAMomentum, Momentum, Nesterov, Optimizer
@@ -35,7 +45,6 @@ V = symbols.variance
 V_HB, V_EMA, V_NAG = symbols.variance_heavy_ball, symbols.variance_averaged, symbols.variance_nesterov
 limit_hb, limit_ema, limit_nag = symbols.limit_heavy_ball, symbols.limit_averaged, symbols.limit_nesterov
 _RULES = ((Momentum, V_HB, limit_hb), (EMAMomentum, V_EMA, limit_ema), (Nesterov, V_NAG, limit_nag))
-_equals = partial(sp.Eq, evaluate=False)  # sympy would spend milliseconds on trying to decide an equation
 
 
 def settle() -> Case:
@@ -127,7 +136,7 @@ SETTLES = Claim(
     slug="lectures.stationary-sgd",
     title="At a constant learning rate SGD settles into a law of variance ησ²/(Bh(2 − ηh)); it does not walk away",
     status="corrected",
-    statement=_equals(V, _SGD_VARIANCE),
+    statement=equals(V, _SGD_VARIANCE),
     assumptions=(
         *_ASSUMPTIONS,
         where(sp.Lt(η * h, 2), "ηh < 2"),
@@ -150,10 +159,10 @@ SETTLES = Claim(
         _ensemble(V, _QUADRATIC, SGD(), lr=0.7, B=3, h=2, s=1.5, n=15),
     ),
     mutants=(
-        Mutant("as printed: a random walk", _equals(V, n * η**2 * σ**2 / B)),
-        Mutant("small-step limit", _equals(V, η * σ**2 / (2 * B * h))),
-        Mutant("without the batch size", _equals(V, _SGD_VARIANCE * B)),
-        Mutant("noise added after the contraction of the variance", _equals(V, _SGD_VARIANCE * (1 - η * h) ** 2)),
+        Mutant("as printed: a random walk", equals(V, n * η**2 * σ**2 / B)),
+        Mutant("small-step limit", equals(V, η * σ**2 / (2 * B * h))),
+        Mutant("without the batch size", equals(V, _SGD_VARIANCE * B)),
+        Mutant("noise added after the contraction of the variance", equals(V, _SGD_VARIANCE * (1 - η * h) ** 2)),
     ),
     meanings=((V, "variance of the parameter in the long run"),),
     note="The slides' own example is h = 1. At ηh ≥ 2 the variance grows without bound, at h = 0 the walk is right.",
@@ -173,7 +182,7 @@ _STATED = {
 def _with(changes: Case) -> sp.Basic:
     """Return the statement, with other values for some quantities."""
     values = {**_STATED, **changes}
-    return sp.And(*(_equals(quantity, value) for quantity, value in values.items()))
+    return sp.And(*(equals(quantity, value) for quantity, value in values.items()))
 
 
 MOMENTUM_SETTLES = Claim(
