@@ -101,7 +101,7 @@ def make_dynamics(problem: Problem, optimizer: Optimizer) -> Dynamics:
     injected = tuple(sp.Symbol(f"{optimizer.noise.name}[{w.name}]", real=True) for w in coordinates if optimizer.noise)
     if optimizer.noise:
         updates = [_with_noise(u, optimizer.noise, own) for u, own in zip(updates, injected, strict=True)]
-    hyper = tuple((h.symbol, h.value if _is_set(h.value) else None) for h in optimizer.hyperparameters)
+    hyper = tuple((h.symbol, h.value if not h.keyword or _is_set(h.value) else None) for h in optimizer.hyperparameters)
     return Dynamics(
         coordinates=coordinates,
         memory=memory,

@@ -32,6 +32,7 @@ FUNCTIONS: dict[str, Callable[..., sp.Expr]] = {
     "sign": sp.sign,
     "min": sp.Min,
     "max": sp.Max,
+    "floor": sp.floor,
 }
 """Functions a user may write, by the name they are written with. Kernels print exactly these."""
 
@@ -88,7 +89,7 @@ def check_expression(expression: object, symbols: Iterable[sp.Symbol] | None, ar
     >>> check_expression(sp.besselj(0, x), [x], "loss")
     Traceback (most recent call last):
     sgdtheory.errors.ArgumentError: loss: got besselj(0, x); allowed: arithmetic and the functions exp, log, sqrt, \
-sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, erf, abs, sign, min, max. Fix: write it with those, or add the \
+sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, erf, abs, sign, min, max, floor. Fix: write it with those, or add the \
 function to sgdtheory.expressions.
     """
     tree = as_scalar(expression, argument)
@@ -100,6 +101,30 @@ function to sgdtheory.expressions.
         if isinstance(node, sp.Expr):
             _check_size(node, argument)
     return tree
+
+
+def check_condition(condition: object, symbols: Iterable[sp.Symbol], argument: str) -> sp.Basic:
+    """Refuse everything but relations of checked expressions, joined by and, or, not.
+
+    Examples
+    --------
+    >>> w = sp.Symbol("w", real=True)
+    >>> check_condition((w > 1) | (w < -1), [w], "events")
+    (w > 1) | (w < -1)
+    >>> check_condition(w, [w], "events")
+    Traceback (most recent call last):
+    sgdtheory.errors.ArgumentError: events: got w; allowed: a relation such as w > 0, or several joined by & | ~.
+    """
+    known = list(symbols)
+    if isinstance(condition, (sp.And, sp.Or, sp.Not)):
+        for part in condition.args:
+            check_condition(part, known, argument)
+    elif isinstance(condition, sp.core.relational.Relational):
+        for side in condition.args:
+            check_expression(side, known, argument)
+    else:
+        raise ArgumentError(argument, str(condition), "a relation such as w > 0, or several joined by & | ~")
+    return condition
 
 
 def as_scalar(value: object, argument: str) -> sp.Expr:
@@ -223,7 +248,7 @@ def parse(text: str, symbols: Iterable[sp.Symbol | str], argument: str = "expres
     >>> parse("__import__('os')", ["w"])
     Traceback (most recent call last):
     sgdtheory.errors.ArgumentError: expression: got __import__; allowed: the functions exp, log, sqrt, sin, cos, tan, \
-asin, acos, atan, sinh, cosh, tanh, erf, abs, sign, min, max. Fix: use one of these.
+asin, acos, atan, sinh, cosh, tanh, erf, abs, sign, min, max, floor. Fix: use one of these.
     """
     known = [sp.Symbol(check_name(s, "symbols"), real=True) if isinstance(s, str) else s for s in symbols]
     table = {normalize("NFKC", s.name): s for s in known}  # as Python spells the names in the text

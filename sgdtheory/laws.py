@@ -20,7 +20,7 @@ from sgdtheory.expressions import check_expression, check_name
 Primitive: TypeAlias = Literal["normal", "uniform"]
 Number: TypeAlias = int | float | sp.Expr
 
-SAMPLINGS = ("with replacement", "reshuffle", "one epoch", "full batch")
+SAMPLINGS = ("with replacement", "without replacement", "reshuffle", "one epoch", "full batch")
 _MAX_EXPLICIT_SUM = 256  # above this many samples a sum over a data set is only formed through moments
 
 
@@ -28,11 +28,11 @@ class Law(Protocol):
     """A distribution on the line, given as a transform of a primitive one."""
 
     @property
-    def primitive(self) -> Primitive:
-        """The primitive draw: standard normal, or uniform on [0, 1)."""
+    def primitives(self) -> tuple[Primitive, ...]:
+        """The primitive draws it is made of: standard normal, or uniform on [0, 1)."""
 
-    def transform(self, draw: sp.Expr) -> sp.Expr:
-        """Turn a primitive draw into a draw of this law."""
+    def transform(self, *draws: sp.Expr) -> sp.Expr:
+        """Turn primitive draws into a draw of this law."""
 
     def moment(self, order: int) -> sp.Expr:
         """Return E[X^order] exactly."""
@@ -60,9 +60,9 @@ class Normal:
         _set(self, mean=mean, std=standard_deviation(std, "std"))
 
     @property
-    def primitive(self) -> Primitive:
-        """Standard normal."""
-        return "normal"
+    def primitives(self) -> tuple[Primitive, ...]:
+        """One standard normal."""
+        return ("normal",)
 
     def transform(self, draw: sp.Expr) -> sp.Expr:
         """Return mean + std·draw."""
@@ -94,9 +94,9 @@ class Uniform:
             raise ArgumentError("low, high", (low, high), "low <= high", "swap them")
 
     @property
-    def primitive(self) -> Primitive:
-        """Uniform on [0, 1)."""
-        return "uniform"
+    def primitives(self) -> tuple[Primitive, ...]:
+        """One uniform on [0, 1)."""
+        return ("uniform",)
 
     def transform(self, draw: sp.Expr) -> sp.Expr:
         """Return low + (high − low)·draw."""
@@ -118,9 +118,9 @@ class Rademacher:
     """
 
     @property
-    def primitive(self) -> Primitive:
-        """Uniform on [0, 1)."""
-        return "uniform"
+    def primitives(self) -> tuple[Primitive, ...]:
+        """One uniform on [0, 1)."""
+        return ("uniform",)
 
     def transform(self, draw: sp.Expr) -> sp.Expr:
         """Return −1 below one half, +1 from there on."""
@@ -212,8 +212,8 @@ class Dataset:
 
     Parameters
     ----------
-    sampling : {"with replacement", "reshuffle", "one epoch", "full batch"}
-        ``reshuffle``: every epoch a new uniform order for every replica, batches without replacement, a last
+    sampling : {"with replacement", "without replacement", "reshuffle", "one epoch", "full batch"}
+        ``without replacement``: every batch has distinct samples and is independent of the others. ``reshuffle``: every epoch a new uniform order for every replica, batches without replacement, a last
         incomplete batch dropped. ``one epoch``: the same, but no step beyond the first epoch.
     **columns : array_like, shape (n,)
         Data symbol (by name) → its n values.

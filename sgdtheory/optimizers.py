@@ -58,7 +58,8 @@ class Hyperparameter:
         As the user writes it; empty for a number that follows from others (a bias correction).
     symbol : Symbol
     value : expression or Tuple
-        A number or symbol; an expression in the step's number t is a schedule; a Tuple of numbers is a sweep.
+        A number or symbol; an expression in the step's number t is a schedule; a Tuple of numbers is a sweep. Of one
+        that follows from others, the expression in their symbols.
     domain : sympy Set
     """
 
@@ -112,7 +113,8 @@ class Optimizer:
         for h in self.hyperparameters:
             if isinstance(h.value, sp.Tuple):
                 raise ArgumentError(h.keyword, h.value, "one value here", "only simulate takes several")
-        return {h.symbol: h.value for h in self.hyperparameters}
+        given = {h.symbol: h.value for h in self.hyperparameters if h.keyword}
+        return given | {h.symbol: h.value.xreplace(given) for h in self.hyperparameters if not h.keyword}
 
     def update(self, gradient: Number, theta: Number = θ, memory: Sequence[Number] | None = None) -> Update:
         """Apply the rule to one coordinate.
@@ -301,7 +303,8 @@ def Adam(
         position, source = θ - η * mean / _root(mean_square, form), MCALLESTER_2018.where("slide Adam")
         return _build("Adam, slides", position, memory, θ, values, source)
     plain = _build("Adam", θ - η * mean / c1 / _root(mean_square / c2, form), memory, θ, values, KINGMA_BA_2015)
-    return replace(plain, hyperparameters=plain.hyperparameters + _bias_corrections(plain))
+    corrections = (Hyperparameter("", c, 1 - β**t, _POSITIVE) for c, β in ((c1, β1), (c2, β2)))
+    return replace(plain, hyperparameters=(*plain.hyperparameters, *corrections))
 
 
 def Langevin(lr: Number = η, temperature: Number = T) -> Optimizer:
@@ -406,12 +409,6 @@ def _root(square: sp.Expr, form: str) -> sp.Expr:
     if form not in ("pytorch", "slides"):
         raise ArgumentError("form", form, "pytorch | slides")
     return sp.sqrt(square) + ε if form == "pytorch" else sp.sqrt(square + ε)
-
-
-def _bias_corrections(optimizer: Optimizer) -> tuple[Hyperparameter, ...]:
-    """Return c₁ and c₂, which follow from β₁, β₂ and the step's number."""
-    pairs = ((c1, β1), (c2, β2))
-    return tuple(Hyperparameter("", c, 1 - optimizer.values[β] ** t, _POSITIVE) for c, β in pairs)
 
 
 def _checked(keyword: str, value: Number) -> sp.Expr | sp.Tuple:

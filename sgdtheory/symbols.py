@@ -44,15 +44,21 @@ gradient = _define("gradient", "g", "gradient handed to the optimizer, one coord
 velocity = _define("velocity", "v", "momentum buffer, one coordinate", "θ (standard) or L/θ (averaged)", real=True)
 lr = _define("lr", "eta", "learning rate", "θ²/L", positive=True)
 momentum = _define("momentum", "mu", "momentum, 0 ≤ μ < 1", "1", nonnegative=True)
-second_moment = _define("second_moment", "s", "running mean of squared gradients, one coordinate", "L²/θ²", nonnegative=True)
+second_moment = _define(
+    "second_moment", "s", "running mean of squared gradients, one coordinate", "L²/θ²", nonnegative=True
+)
 beta1 = _define("beta1", "beta_1", "decay of the running mean of gradients, 0 ≤ β₁ < 1", "1", nonnegative=True)
 beta2 = _define("beta2", "beta_2", "decay of the running mean of squared gradients, 0 ≤ β₂ < 1", "1", nonnegative=True)
 bias1 = _define("bias1", "c_1", "1 − β₁^t, what the running mean of gradients lacks after t steps", "1", positive=True)
 bias2 = _define("bias2", "c_2", "1 − β₂^t, what the running mean of squares lacks after t steps", "1", positive=True)
-floor = _define("floor", "eps", "number that keeps a division finite", "L/θ (outside the root) or its square", nonnegative=True)
+floor = _define(
+    "floor", "eps", "number that keeps a division finite", "L/θ (outside the root) or its square", nonnegative=True
+)
 weight_decay = _define("weight_decay", "lambda", "weight decay", "L/θ² (coupled)", nonnegative=True)
 temperature = _define("temperature", "T", "temperature of Langevin dynamics", "L", nonnegative=True)
-injected_noise = _define("injected_noise", "zeta", "standard normal number an optimizer draws, one coordinate", "1", real=True)
+injected_noise = _define(
+    "injected_noise", "zeta", "standard normal number an optimizer draws, one coordinate", "1", real=True
+)
 step = _define("step", "t", "number of the step: 1 for the first", "step", positive=True, integer=True)
 
 # problems

@@ -16,14 +16,13 @@ import sympy as sp
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.kernels import random
-from sgdtheory.kernels.lower import Block, Draws, Program, Start, lower
+from sgdtheory.kernels.loop import loop
+from sgdtheory.kernels.lower import Block, Program, Recording, Start, lower
 from sgdtheory.kernels.printer import print_expression
+from sgdtheory.kernels.text import arguments, names, primitives
 
 Target = Literal["numba", "python"]
 TARGETS = ("numba", "python")
-
-LANES = 128
-"""Replicas advanced together: enough to fill vector registers, few enough for the first-level cache."""
 
 _MATH = "acos, asin, atan, cos, cosh, erf, exp, isfinite, log, nan, pow, sin, sinh, sqrt, tan, tanh"
 _NUMBA_HEAD = f"""
@@ -38,7 +37,8 @@ from numba.extending import intrinsic
 # no wrappers: nobody calls these from Python, and the wrappers cost half the compile time
 inline = njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 compiled = njit(
-    "void(i8[::1], i8, f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], i8, i8[::1], f8[:, :, ::1], i8[::1])",
+    "void(i8[::1], i8, f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], i8, i8[::1], f8[:, ::1], i8[::1], "
+    "f8[:, :, ::1], i8[::1], i8[:, ::1])",
     cache=True, nogil=True, error_model="numpy",
 )
 
@@ -76,7 +76,7 @@ compiled = inline
 _HEADS = {"numba": _NUMBA_HEAD, "python": _PYTHON_HEAD}
 
 
-def emit(dynamics: Dynamics, start: Start = None, target: Target = "numba", record_memory: bool = False) -> str:
+def emit(dynamics: Dynamics, start: Start = None, target: Target = "numba", recording: Recording = Recording()) -> str:  # noqa: B008
     """Return the source of a simulator for the Dynamics.
 
     Parameters
@@ -85,8 +85,8 @@ def emit(dynamics: Dynamics, start: Start = None, target: Target = "numba", reco
     start : tuple of numbers and laws, or None
         One entry a coordinate; None if the starting points are handed over as an array.
     target : {"numba", "python"}
-    record_memory : bool
-        Record the optimizer's buffers too.
+    recording : Recording
+        What is kept of a run; the positions by default.
 
     Returns
     -------
@@ -100,14 +100,14 @@ def emit(dynamics: Dynamics, start: Start = None, target: Target = "numba", reco
     """
     if target not in TARGETS:
         raise ArgumentError("target", target, " | ".join(TARGETS))
-    program = lower(dynamics, start, record_memory)
+    program = lower(dynamics, start, recording)
     functions = _functions(program)
     parts = [
         _legend(dynamics),
         _HEADS[target],
         *(f"@inline\n{_plain_source(function)}" for function in random.FUNCTIONS),
         *(map(_with_float64, functions) if target == "python" else functions),
-        _loop(program),
+        loop(program),
     ]
     return "\n\n".join(part.strip("\n") + "\n" for part in parts)
 
@@ -168,163 +168,24 @@ def _functions(program: Program) -> list[str]:
     parts = []
     if program.start:
         lines = _unpack("q", q, "q") + _body(program.start.block)
-        parts.append(_function("start", _arguments(*_primitives(program.start), "q"), lines))
+        parts.append(_function("start", arguments(*primitives(program.start), "q"), lines))
     if program.data and k:
         lines = _used("p", n, program.data.block, "p") + _body(program.data.block)
-        parts.append(_function("example", _arguments(*_primitives(program.data), "p"), lines))
-    for name, arguments, block in (
-        ("gradient_at", _names("s", m), program.gradient_at),
-        ("example_gradient", _names("s", d) + _names("x", k), program.example_gradient),
-        ("step_state", _names("s", m) + _names("g", d), program.step),
-    ):
-        parts.append(_function(name, _arguments(*arguments, "p"), _used("p", n, block, "p") + _body(block)))
+        parts.append(_function("example", arguments(*primitives(program.data), "p"), lines))
+    state = names("s", m)
+    pure = {
+        "gradient_at": (state, program.gradient_at),
+        "example_gradient": (names("s", d) + names("x", k), program.example_gradient),
+        "step_state": (state + names("g", d) + names("z", program.injected), program.step),
+        "observe": (state, program.recorded),
+        "happened": (state, program.events),
+    }
+    for name, (inputs, block) in pure.items():
+        if block.results:
+            parts.append(_function(name, arguments(*inputs, "p"), _used("p", n, block, "p") + _body(block)))
     return parts
 
 
 def _with_float64(source: str) -> str:
     """Write numbers as float64 scalars: Python's own raise where compiled ones divide by zero."""
     return re.sub(r"(?<![\w.])\d+(\.\d+(e[+-]?\d+)?|e[+-]?\d+)", r"np.float64(\g<0>)", source)
-
-
-def _names(prefix: str, count: int) -> list[str]:
-    return [f"{prefix}{i}" for i in range(count)]
-
-
-def _arguments(*names: str) -> str:
-    return ", ".join(names)
-
-
-def _primitives(draws: Draws) -> list[str]:
-    return _names("n", draws.normals) + _names("u", draws.uniforms)
-
-
-def _at(names: Sequence[str]) -> list[str]:
-    """Name the entries of arrays at one lane."""
-    return [f"{name}[lane]" for name in names]
-
-
-def _assign(targets: Sequence[str], call: str) -> str:
-    return f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = {call}"
-
-
-def _lanes(*lines: str) -> list[str]:
-    """Loop over the replicas of a block."""
-    return ["for lane in range(count):", *(f"    {line}" for line in lines)]
-
-
-def _draw(draws: Draws, stream: int, step: str, slot: str) -> list[str]:
-    """Draw the primitives of a block two at a time, each pair at its own slot."""
-    pairs = [
-        (kind, first) for kind in ("normals", "uniforms") for first in range(0, vars(draws)[kind], 2)
-    ]  # fmt: skip
-    lines = []
-    for call, (kind, first) in enumerate(pairs):
-        second = f"{kind[0]}{first + 1}" if first + 1 < vars(draws)[kind] else "spare"
-        address = f"{slot}*{len(pairs)} + {call}" if len(pairs) > 1 else slot
-        lines.append(f"fill_{kind}(key, base, {step}, {address}, {stream}, count, words, {kind[0]}{first}, {second})")
-    return lines
-
-
-_SHUFFLED = ("one epoch", "reshuffle")
-
-
-def _pick(program: Program) -> list[str]:
-    """Choose each lane's sample of the data set."""
-    if program.sampling == "full batch":
-        return _lanes("index[lane] = b")
-    draw = f"fill_uniforms(key, base, step, b, {random.INDEX}, count, words, u0, spare)"
-    if program.sampling == "with replacement":
-        return [draw, *_lanes("index[lane] = int(u0[lane]*data.shape[0])")]
-    return [
-        draw,
-        "# next entry of a uniform order: swap in one of those not yet taken (Fisher and Yates)",
-        *_lanes(
-            "j = taken + int(u0[lane]*(data.shape[0] - taken))",
-            "i = order[lane, j]",
-            "order[lane, j] = order[lane, taken]",
-            "order[lane, taken] = i",
-            "index[lane] = i",
-        ),
-        "taken += 1",
-    ]
-
-
-def _example(program: Program) -> list[str]:
-    """Add one example's gradient to the sums of all lanes."""
-    d, _, k, _, _ = program.sizes
-    x, h = _names("x", k), _names("h", d)
-    call = f"example_gradient({_arguments(*_at(_names('e', d)), *x, 'p')})"
-    sums = [f"g{i}[lane] += h{i}" for i in range(d)]
-    if program.data:
-        source = [_assign(x, f"example({_arguments(*_at(_primitives(program.data)), 'p')})")]
-        return [*_draw(program.data, random.DATA, "step", "b"), *_lanes(*source, _assign(h, call), *sums)]
-    # gathers in a loop of their own: one load at a computed address makes a whole loop scalar
-    gather = _lanes(*(f"x{i}[lane] = data[index[lane], {i}]" for i in range(k)))
-    call = f"example_gradient({_arguments(*_at(_names('e', d) + x), 'p')})"
-    return [*_pick(program), *gather, *_lanes(_assign(h, call), *sums)]
-
-
-def _step(program: Program) -> list[str]:
-    d, m, k, _, _ = program.sizes
-    state, e, g = _names("s", m), _names("e", d), _names("g", d)
-    at = _assign(_at(e), f"gradient_at({_arguments(*_at(state), 'p')})")
-    move = _assign(_at(state), f"step_state({_arguments(*_at(state), *_at(g), 'p')})")
-    if program.sampling == "fresh" and k == 0:
-        return _lanes(at, _assign(_at(g), f"example_gradient({_arguments(*_at(e), 'p')})"), move)
-    return [
-        *(["if taken + batch > data.shape[0]:", "    taken = 0"] if program.sampling == "reshuffle" else []),
-        *_lanes(at, *(f"{name} = 0.0" for name in _at(g))),
-        "for b in range(batch):",
-        *(f"    {line}" for line in _example(program)),
-        *_lanes(*(f"{name} /= batch" for name in _at(g)), move),
-    ]
-
-
-def _loop(program: Program) -> str:
-    """Return ``run``: blocks of lanes, each for all its steps."""
-    d, m, k, _, _ = program.sizes
-    shuffled = program.sampling in _SHUFFLED
-    primitives = {p for draws in (program.start, program.data) if draws for p in _primitives(draws)}
-    sampled = program.data is None
-    floats = [*_names("s", m), *_names("e", d), *_names("g", d), *sorted(primitives | ({"u0"} if sampled else set()))]
-    floats += [*(_names("x", k) if sampled else []), "spare"]
-    begin = (
-        [
-            *_draw(program.start, random.START, "0", "0"),
-            *_lanes(_assign(_at(_names("s", d)), f"start({_arguments(*_at(_primitives(program.start)), 'q')})")),
-        ]
-        if program.start
-        else _lanes(*(f"s{i}[lane] = points[top + lane, {i}]" for i in range(d)))
-    )
-    finite = " and ".join(f"isfinite(s{i}[lane])" for i in range(m))
-    lines = [
-        "key = (u32(words_of_key[0]), u32(words_of_key[1]), u32(words_of_key[2]), u32(words_of_key[3]))",
-        f"words = np.empty((4, {LANES}), np.uint32)",
-        *(f"{name} = np.empty({LANES})" for name in floats),
-        *([f"index = np.empty({LANES}, np.int64)"] if sampled else []),
-        *([f"order = np.empty(({LANES}, data.shape[0]), np.int64)"] if shuffled else []),
-        f"for top in range(0, path.shape[0], {LANES}):",
-        f"    count = min({LANES}, path.shape[0] - top)",
-        "    base = first + top",
-        *(f"    {line}" for line in begin),
-        *(f"    {line}" for line in _lanes(*(f"s{i}[lane] = 0.0" for i in range(d, m)), "failed[top + lane] = -1")),
-        *(["    order[:, :] = np.arange(data.shape[0])", "    taken = 0"] if shuffled else []),
-        "    row = 0",
-        "    for step in range(record[-1] + 1):",
-        "        if step > 0:",
-        *(f"            {line}" for line in _step(program)),
-        "        for lane in range(count):",
-        f"            if failed[top + lane] < 0 and not ({finite}):",
-        "                failed[top + lane] = step",
-        "        if step == record[row]:",
-        "            for lane in range(count):",
-        "                # what comes after a failure is marked so that no mean can miss it",
-        "                alive = failed[top + lane] < 0",
-        *(
-            f"                path[top + lane, row, {i}] = s{i}[lane] if alive else np.inf"
-            for i in range(program.recorded)
-        ),
-        "            row += 1",
-    ]
-    head = "@compiled\ndef run(words_of_key, first, p, q, points, data, batch, record, path, failed):\n"
-    return head + "".join(f"    {line}\n" for line in lines)

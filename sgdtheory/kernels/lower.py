@@ -14,11 +14,30 @@ import sympy as sp
 
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
-from sgdtheory.expressions import check_expression
+from sgdtheory.expressions import check_condition, check_expression
 from sgdtheory.laws import Fresh, Law, Number
 
 Start = tuple[Number | Law, ...] | None
 """Where replicas start, one entry a coordinate; None where the points are given as an array."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is kept of a run besides the coordinates.
+
+    Parameters
+    ----------
+    memory : bool
+        Record the optimizer's buffers.
+    observables : tuple of expressions
+        In the state and the parameters, evaluated at the recorded steps.
+    events : tuple of sympy Booleans
+        In the same; the first step at which each is true is kept, whatever is recorded.
+    """
+
+    memory: bool = False
+    observables: tuple[sp.Expr, ...] = ()
+    events: tuple[sp.Basic, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,8 +77,10 @@ class Program:
         How a batch is drawn.
     sizes : tuple of int
         Numbers of coordinates, state entries, data symbols, parameters, start numbers.
-    recorded : int
-        How many leading state entries are recorded.
+    recorded, events : Block
+        State, ``p`` → what is recorded; conditions whose first step is kept.
+    injected : int
+        Standard normal numbers a step draws for the optimizer, ``z0, z1, …``.
     """
 
     start: Draws | None
@@ -69,10 +90,12 @@ class Program:
     step: Block
     sampling: str
     sizes: tuple[int, int, int, int, int]
-    recorded: int
+    recorded: Block
+    events: Block
+    injected: int
 
 
-def lower(dynamics: Dynamics, start: Start, record_memory: bool = False) -> Program:
+def lower(dynamics: Dynamics, start: Start, recording: Recording = Recording()) -> Program:
     """Rename, check and simplify a Dynamics for printing.
 
     Raises
@@ -84,7 +107,9 @@ def lower(dynamics: Dynamics, start: Start, record_memory: bool = False) -> Prog
     data = _names("x", dynamics.data.symbols)
     gradients = _names("g", dynamics.batch_gradient)
     parameters = _names("p", (symbol for symbol, _ in dynamics.parameters))
-    known = state | data | gradients | parameters
+    injected = _names("z", dynamics.injected)
+    known = state | data | gradients | parameters | injected
+    kept = dynamics.coordinates + (dynamics.memory if recording.memory else ())
 
     def block(expressions: Iterable[sp.Expr], where: str) -> Block:
         return _block([check_expression(e, known, where).xreplace(known) for e in expressions])
@@ -99,7 +124,9 @@ def lower(dynamics: Dynamics, start: Start, record_memory: bool = False) -> Prog
         step=block(dynamics.step, "step"),
         sampling="fresh" if fresh else dynamics.data.sampling,
         sizes=(len(dynamics.coordinates), len(state), len(data), len(parameters), len(start_numbers)),
-        recorded=len(state) if record_memory else len(dynamics.coordinates),
+        recorded=block((*kept, *recording.observables), "observables"),
+        events=_block([check_condition(e, known, "events").xreplace(known) for e in recording.events]),
+        injected=len(injected),
     )
 
 
@@ -131,15 +158,19 @@ def _draws(laws: Sequence[sp.Expr | Law], names: dict[sp.Symbol, sp.Symbol]) -> 
         if not hasattr(law, "transform"):
             expressions.append(law)
             continue
-        name = sp.Symbol(f"{law.primitive[0]}{counts[law.primitive]}", real=True)
-        draw = sp.Dummy(real=True)  # until the law's own symbols are renamed: one of them may be called n0
-        counts[law.primitive] += 1
+        named = {sp.Dummy(real=True): _next_draw(kind, counts) for kind in law.primitives}
         own = {s: names.get(s, s) for s in _free_symbols(law)}
         unknown = [s.name for s in own if s not in names and not s.name.startswith("q")]
         if unknown:
             raise ArgumentError("data", f"symbols {unknown} in a law", "parameters of the problem", "bind them")
-        expressions.append(law.transform(draw).xreplace({**own, draw: name}))
+        # dummies until the law's own symbols are renamed: one of them may be called n0
+        expressions.append(law.transform(*named).xreplace({**own, **named}))
     return Draws(counts["normal"], counts["uniform"], _block(expressions))
+
+
+def _next_draw(kind: str, counts: dict[str, int]) -> sp.Symbol:
+    counts[kind] += 1
+    return sp.Symbol(f"{kind[0]}{counts[kind] - 1}", real=True)
 
 
 def _free_symbols(law: Law) -> set[sp.Symbol]:

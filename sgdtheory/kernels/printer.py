@@ -139,6 +139,7 @@ _PRINTERS: tuple[tuple[type | tuple[type, ...], Callable[..., str]], ...] = (
     (sp.Pow, _pow),
     (sp.Piecewise, _piecewise),
     (sp.sign, _sign),
+    (sp.floor, lambda e: f"np.floor({print_expression(e.args[0])})"),
     (sp.Min, _extremum("<")),
     (sp.Max, _extremum(">")),
     (Relational, _relation),

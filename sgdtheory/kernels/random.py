@@ -23,8 +23,8 @@ from sgdtheory.kernels.plain import bits, float_of, u32
 Words = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
 
-START, DATA, INDEX = 0, 1, 2
-"""Streams: where replicas start, what fresh examples are, which samples a batch takes."""
+START, DATA, INDEX, STEP = 0, 1, 2, 3
+"""Streams: where replicas start, what fresh examples are, which samples a batch takes, noise of the optimizer's own."""
 
 
 def mix(a: int, b: int, rotation: int) -> tuple[int, int]:

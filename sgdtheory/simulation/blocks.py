@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from sgdtheory.errors import ArgumentError
 from sgdtheory.kernels.build import build
+from sgdtheory.simulation.summaries import GROUP, Reduction, Summary, summarise
 
+SAMPLE = 1024
+"""Replicas whose ends are looked at for the curvature there."""
 _LARGEST_BLOCK = 65_536
 _BLOCKS_PER_WORKER = 4
 _SILENT_SECONDS = 2.0
@@ -38,9 +41,15 @@ class Job:
         The data set, if any.
     batch_size : int
     record : int array
-        Recorded steps, increasing.
-    width : int
-        Recorded state entries.
+        Recorded steps, increasing; the last is the end of the run.
+    schedule : float array, shape (number of scheduled parameters, steps + 1)
+        Their values at every step.
+    scheduled : int array
+        Which parameters they are.
+    width, events : int
+        Recorded quantities; conditions whose first step is kept.
+    reduction : Reduction, optional
+        Keep summaries instead of paths.
     """
 
     source: str
@@ -51,62 +60,122 @@ class Job:
     data: NDArray[np.float64]
     batch_size: int
     record: NDArray[np.int64]
+    schedule: NDArray[np.float64]
+    scheduled: NDArray[np.int64]
     width: int
+    events: int
+    reduction: Reduction | None = None
 
 
-Result = tuple[NDArray[np.float64], NDArray[np.int64]]
-"""Recorded path, shape (replicas, recorded, width), and first failed step of each replica (−1: none)."""
+@dataclass(frozen=True)
+class Block:
+    """Replicas first … first+count−1 of one job of several."""
+
+    job: int
+    first: int
+    count: int
 
 
-def run_block(job: Job, first: int, count: int) -> Result:
+@dataclass(frozen=True)
+class Outcome:
+    """What a block returns.
+
+    Parameters
+    ----------
+    kept : float array, shape (replicas, recorded, width), or Summary
+        The recorded paths, or what is kept instead.
+    failed : int array, shape (replicas,)
+        First failed step; −1: none.
+    passed : int array, shape (replicas, events)
+        First step of each event; −1: never.
+    ends : float array, shape (at most `SAMPLE` − first, 2, width)
+        First and last record of those of the ensemble's first `SAMPLE` replicas that are here.
+    """
+
+    kept: NDArray[np.float64] | Summary
+    failed: NDArray[np.int64]
+    passed: NDArray[np.int64]
+    ends: NDArray[np.float64]
+
+
+def run_block(job: Job, first: int, count: int) -> Outcome:
     """Run replicas first … first+count−1; given points are those of these replicas."""
     path = np.empty((count, len(job.record), job.width))
     failed = np.empty(count, dtype=np.int64)
+    passed = np.empty((count, job.events), dtype=np.int64)
     kernel = build(job.source).run
     with np.errstate(all="ignore"):  # overflow is an outcome here, recorded in `failed`
         kernel(
             # copies, because compiled signatures want writable arrays
             np.array(job.key), first, np.array(job.parameters), np.array(job.start), np.array(job.points),
-            np.array(job.data), job.batch_size, np.array(job.record), path, failed,
+            np.array(job.data), job.batch_size, np.array(job.record), np.array(job.schedule), np.array(job.scheduled),
+            path, failed, passed,
         )  # fmt: skip
-    return path, failed
+    ends = path[: max(0, SAMPLE - first), [0, -1]]
+    return Outcome(path if job.reduction is None else summarise(path, job.reduction), failed, passed, ends)
 
 
 def run_blocks(
-    job: Job,
+    jobs: Sequence[Job],
     replicas: int,
+    collect: Callable[[Block, Outcome], None],
+    *,
     block_size: int | None,
     threads: int | None,
     executor: Executor | None,
     progress: bool | None,
-) -> Result:
-    """Run all replicas, block by block, and put them together in order."""
+) -> bool:
+    """Run all replicas of all jobs, block by block, and hand each block to `collect`; return whether all were run.
+
+    A block that is lost with its worker is run again here, with the same numbers. An interrupt (Ctrl-C) ends the run
+    early: blocks that were collected by then stay.
+    """
     workers = worker_count(threads)
-    size = block_size or max(1, min(_LARGEST_BLOCK, -(-replicas // (workers * _BLOCKS_PER_WORKER))))
-    blocks = [(first, min(size, replicas - first)) for first in range(0, replicas, size)]
-    path = np.empty((replicas, len(job.record), job.width))
-    failed = np.empty(replicas, dtype=np.int64)
+    blocks = [b for i, job in enumerate(jobs) for b in _cut(i, job, replicas, len(jobs), block_size, workers)]
     own = ThreadPoolExecutor(workers) if executor is None else None
     pool = executor or own
     assert pool is not None
-    futures = {pool.submit(run_block, _part(job, *block), *block): block for block in blocks}
+    futures: dict[Future[Outcome], Block] = {}
     try:
         with _progress_bar(len(blocks), progress) as advance:
+            futures = {pool.submit(run_block, _part(jobs[b.job], b), b.first, b.count): b for b in blocks}
             for future in as_completed(futures):
-                first, count = futures[future]
-                path[first : first + count], failed[first : first + count] = future.result()
+                block = futures[future]
+                collect(block, _outcome(future, jobs[block.job], block, retry=own is None))
                 advance()
+    except KeyboardInterrupt:
+        return False
     finally:
         for future in futures:
             future.cancel()
         if own:
-            own.shutdown()
-    return path, failed
+            own.shutdown(cancel_futures=True)
+    return True
 
 
-def _part(job: Job, first: int, count: int) -> Job:
+def _cut(index: int, job: Job, replicas: int, jobs: int, block_size: int | None, workers: int) -> Iterator[Block]:
+    """Cut an ensemble into blocks; summaries are made of whole groups, so that they do not depend on the cutting."""
+    share = -(-replicas * jobs // (workers * _BLOCKS_PER_WORKER))
+    size = block_size or max(1, min(_LARGEST_BLOCK, share))
+    if job.reduction is not None:
+        size = -(-size // GROUP) * GROUP
+    for first in range(0, replicas, size):
+        yield Block(index, first, min(size, replicas - first))
+
+
+def _outcome(future: Future[Outcome], job: Job, block: Block, retry: bool) -> Outcome:
+    try:
+        return future.result()
+    except Exception:
+        if not retry:
+            raise
+        # a worker died, or its machine left: the block is a pure function of its job, so it can be run again
+        return run_block(_part(job, block), block.first, block.count)
+
+
+def _part(job: Job, block: Block) -> Job:
     """Cut the given starting points down to a block's own, so that no process is sent the others."""
-    return replace(job, points=job.points[first : first + count])
+    return replace(job, points=job.points[block.first : block.first + block.count])
 
 
 def worker_count(threads: int | None) -> int:

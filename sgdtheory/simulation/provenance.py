@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import sympy as sp
 from numpy.typing import NDArray
 
 import sgdtheory
 from sgdtheory.derive.stability import stability_limit
 from sgdtheory.errors import ArgumentError, NoClosedFormError
 from sgdtheory.kernels.build import digest
-from sgdtheory.measure.loss import numeric_loss
+from sgdtheory.measure.loss import NumericLoss, numeric_loss
 from sgdtheory.optimizers import Optimizer
 from sgdtheory.problem import Problem
+from sgdtheory.simulation.arguments import batch_of
+from sgdtheory.simulation.grid import Grid
 
 RandomState = int | np.random.Generator | np.random.SeedSequence | None
 _LARGEST_HESSIAN = 8  # a symbolic Hessian in more dimensions costs more than the run
-_SHARPNESS_SAMPLE = 1024
 
 
 def seed_sequence(rng: RandomState) -> np.random.SeedSequence:
@@ -43,11 +45,10 @@ def key_of(seed: np.random.SeedSequence) -> NDArray[np.int64]:
     return seed.generate_state(4, np.uint32).astype(np.int64)
 
 
-def describe(
-    problem: Problem, optimizer: Optimizer, seed: np.random.SeedSequence, source: str, **settings: int
-) -> dict[str, Any]:
-    """Return the attributes of a run that are known before it starts."""
-    values = {h.keyword: float(h.value) for h in optimizer.hyperparameters}
+def describe(grid: Grid, seed: np.random.SeedSequence, source: str, **settings: int) -> dict[str, Any]:
+    """Return the attributes of a run that are known before it starts; what is swept is a coordinate instead."""
+    problem, optimizer = grid.problem, grid.optimizer
+    values = {h.keyword: h.value for h in optimizer.hyperparameters if h.keyword and h.keyword not in grid.axes}
     return {
         "problem": problem.name,
         "example_loss": str(problem.example_loss),
@@ -56,7 +57,8 @@ def describe(
         "data": repr(problem.data),
         "sampling": problem.data.sampling,
         "optimizer": optimizer.name,
-        **values,
+        **{name: float(v) if v.is_number else f"schedule: {v}" for name, v in values.items()},
+        **({} if "batch_size" in grid.axes else {"batch_size": batch_of(problem, grid.batch_size, 0)}),
         **settings,
         "rng_entropy": str(seed.entropy),
         "rng_spawn_key": str(tuple(seed.spawn_key)),
@@ -73,39 +75,47 @@ def versions() -> str:
 
 def stability(
     problem: Problem, optimizer: Optimizer, start: NDArray[np.float64], end: NDArray[np.float64]
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """Return lr·λmax at the starts and the ends, and the limit below which a quadratic is stable.
 
-    λmax is the largest Hessian eigenvalue of the population loss (median and largest over at most 1024 finite
-    replicas); where it has no closed form, the reason stands instead.
+    λmax is the largest Hessian eigenvalue of the population loss (median and largest over the finite ones of some
+    replicas); lr is that of the last step. NaN where there is no closed form: a loss that is not polynomial in the
+    data, more than 8 coordinates, a rule that is not linear in the gradient.
     """
-    limit = {"stability_limit": float(stability_limit(optimizer))}
-    if problem.dimension > _LARGEST_HESSIAN:
-        return {**limit, "lr_sharpness": f"not computed: {problem.dimension} coordinates (limit {_LARGEST_HESSIAN})"}
-    try:
-        loss = numeric_loss(problem)
-    except NoClosedFormError:
-        return {**limit, "lr_sharpness": "not computed: the population loss has no closed form"}
-    lr = float(next(h.value for h in optimizer.hyperparameters if h.keyword == "lr"))
+    found = {"stability_limit": _limit(_without_rate(optimizer))}
+    loss = _loss_or_none(problem)
+    (rate,) = (h.value for h in optimizer.hyperparameters if h.keyword == "lr")
     for where, points in {"start": start, "end": end}.items():
-        finite = points[np.isfinite(points).all(axis=1)][:_SHARPNESS_SAMPLE]
-        with np.errstate(all="ignore"):  # a curvature that overflows is left out, like the replicas that did
-            values = lr * loss.sharpness(finite)
-        values = values[np.isfinite(values)] if np.isfinite(values).any() else np.array([np.nan])
-        limit |= {f"lr_sharpness_{where}_median": float(np.median(values))}
-        limit |= {f"lr_sharpness_{where}_max": float(np.max(values))}
-    return limit
+        finite = points[np.isfinite(points).all(axis=1)]
+        values = np.full(1, np.nan)
+        if loss is not None and rate.is_number and len(finite):
+            with np.errstate(all="ignore"):  # a curvature that overflows is left out, like the replicas that did
+                all_values = float(rate) * loss.sharpness(finite)
+            values = all_values[np.isfinite(all_values)] if np.isfinite(all_values).any() else values
+        found |= {f"lr_sharpness_{where}_median": float(np.median(values))}
+        found |= {f"lr_sharpness_{where}_max": float(np.max(values))}
+    return found
 
 
-def hyperparameter_values(optimizer: Optimizer) -> dict[sp.Symbol, float]:
-    """Return every hyperparameter as a number.
+@lru_cache(maxsize=256)
+def _limit(optimizer: Optimizer) -> float:
+    try:
+        return float(stability_limit(optimizer))
+    except (NoClosedFormError, TypeError):  # a schedule among the others leaves a symbol
+        return float("nan")
 
-    Raises
-    ------
-    ArgumentError
-        If one is still a symbol.
-    """
-    for h in optimizer.hyperparameters:
-        if not h.value.is_number:
-            raise ArgumentError(h.keyword, str(h.value), "a number", f"write {optimizer.name}({h.keyword}=...)")
-    return {h.symbol: float(h.value) for h in optimizer.hyperparameters}
+
+def _without_rate(optimizer: Optimizer) -> Optimizer:
+    """Return the rule with a symbolic learning rate, on whose value the limit does not depend."""
+    hyper = tuple(replace(h, value=h.symbol) if h.keyword == "lr" else h for h in optimizer.hyperparameters)
+    return replace(optimizer, hyperparameters=hyper)
+
+
+@lru_cache(maxsize=256)
+def _loss_or_none(problem: Problem) -> NumericLoss | None:
+    if problem.dimension > _LARGEST_HESSIAN:
+        return None
+    try:
+        return numeric_loss(problem)
+    except NoClosedFormError:
+        return None

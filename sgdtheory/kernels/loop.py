@@ -1,0 +1,182 @@
+"""The loop of a kernel as text: blocks of replicas side by side, each block for all its steps."""
+
+from __future__ import annotations
+
+from sgdtheory.kernels import random
+from sgdtheory.kernels.lower import Draws, Program
+from sgdtheory.kernels.text import arguments, assign, at_lane, indent, lanes, names, primitives
+
+LANES = 128
+"""Replicas advanced together: enough to fill vector registers, few enough for the first-level cache."""
+
+_SHUFFLED = ("one epoch", "reshuffle", "without replacement")
+
+
+def loop(program: Program) -> str:
+    """Return the function ``run`` of a kernel."""
+    lines = [
+        "key = (u32(words_of_key[0]), u32(words_of_key[1]), u32(words_of_key[2]), u32(words_of_key[3]))",
+        "p = constants.copy()",
+        *_workspace(program),
+        f"for top in range(0, path.shape[0], {LANES}):",
+        *indent(_block(program)),
+    ]
+    signature = (
+        "words_of_key, first, constants, q, points, data, batch, record, schedule, scheduled, path, failed, passed"
+    )
+    return f"@compiled\ndef run({signature}):\n" + "".join(f"{line}\n" for line in indent(lines))
+
+
+def _workspace(program: Program) -> list[str]:
+    d, m, k, _, _ = program.sizes
+    sampled = program.data is None
+    drawn = {name for draws in (program.start, program.data) if draws for name in primitives(draws)}
+    floats = [*names("s", m), *names("e", d), *names("g", d), *names("z", program.injected)]
+    floats += [*sorted(drawn | ({"u0"} if sampled else set())), *(names("x", k) if sampled else []), "spare"]
+    return [
+        f"words = np.empty((4, {LANES}), np.uint32)",
+        *(f"{name} = np.empty({LANES})" for name in floats),
+        *([f"index = np.empty({LANES}, np.int64)"] if sampled else []),
+        *([f"order = np.empty(({LANES}, data.shape[0]), np.int64)"] if program.sampling in _SHUFFLED else []),
+    ]
+
+
+def _block(program: Program) -> list[str]:
+    d, m, _, _, _ = program.sizes
+    events = len(program.events.results)
+    clear = [*(f"s{i}[lane] = 0.0" for i in range(d, m)), "failed[top + lane] = -1"]
+    clear += [f"passed[top + lane, {i}] = -1" for i in range(events)]
+    return [
+        f"count = min({LANES}, path.shape[0] - top)",
+        "base = first + top",
+        *_start(program),
+        *lanes(*clear),
+        *(["order[:, :] = np.arange(data.shape[0])", "taken = 0"] if program.sampling in _SHUFFLED else []),
+        "row = 0",
+        "for step in range(record[-1] + 1):",
+        "    if step > 0:",
+        "        for i in range(scheduled.shape[0]):",
+        "            p[scheduled[i]] = schedule[i, step]",
+        *indent(_step(program), 2),
+        *indent(_outcome(program)),
+        "    if step == record[row]:",
+        *indent(_record(program), 2),
+        "        row += 1",
+    ]
+
+
+def _start(program: Program) -> list[str]:
+    d = program.sizes[0]
+    if program.start is None:
+        return lanes(*(f"s{i}[lane] = points[top + lane, {i}]" for i in range(d)))
+    call = f"start({arguments(*at_lane(primitives(program.start)), 'q')})"
+    return [*_draw(program.start, random.START, "0", "0"), *lanes(assign(at_lane(names("s", d)), call))]
+
+
+def _outcome(program: Program) -> list[str]:
+    """Keep the first step at which a state is not finite, and at which each event is true."""
+    state = names("s", program.sizes[1])
+    finite = " and ".join(f"isfinite({s})" for s in at_lane(state))
+    lines = lanes(f"if failed[top + lane] < 0 and not ({finite}):", "    failed[top + lane] = step")
+    events = names("c", len(program.events.results))
+    if not events:
+        return lines
+    held = [
+        line
+        for i, c in enumerate(events)
+        for line in (
+            f"if passed[top + lane, {i}] < 0 and {c} and failed[top + lane] < 0:",
+            f"    passed[top + lane, {i}] = step",
+        )
+    ]
+    return [*lines, *lanes(assign(events, f"happened({arguments(*at_lane(state), 'p')})"), *held)]
+
+
+def _record(program: Program) -> list[str]:
+    """Write what is recorded; what comes after a failure is marked so that no mean can miss it."""
+    kept = names("r", len(program.recorded.results))
+    if not kept:
+        return ["pass"]
+    call = f"observe({arguments(*at_lane(names('s', program.sizes[1])), 'p')})"
+    write = (f"path[top + lane, row, {i}] = {name} if alive else np.inf" for i, name in enumerate(kept))
+    return lanes(assign(kept, call), "alive = failed[top + lane] < 0", *write)
+
+
+def _step(program: Program) -> list[str]:
+    d, m, k, _, _ = program.sizes
+    state, e, g, z = names("s", m), names("e", d), names("g", d), names("z", program.injected)
+    at = assign(at_lane(e), f"gradient_at({arguments(*at_lane(state), 'p')})")
+    move = assign(at_lane(state), f"step_state({arguments(*at_lane(state + g + z), 'p')})")
+    noise = _pairs("normals", z, random.STEP, "step", "0")
+    if program.sampling == "fresh" and k == 0:
+        gradient = assign(at_lane(g), f"example_gradient({arguments(*at_lane(e), 'p')})")
+        return [*noise, *lanes(at, gradient, move)]
+    return [
+        *_begin_batch(program),
+        *lanes(at, *(f"{name} = 0.0" for name in at_lane(g))),
+        "for b in range(batch):",
+        *indent(_example(program)),
+        *noise,
+        *lanes(*(f"{name} /= batch" for name in at_lane(g)), move),
+    ]
+
+
+def _begin_batch(program: Program) -> list[str]:
+    """Begin a new epoch where one is over; without replacement every batch begins one."""
+    if program.sampling == "reshuffle":
+        return ["if taken + batch > data.shape[0]:", "    taken = 0"]
+    return ["taken = 0"] if program.sampling == "without replacement" else []
+
+
+def _example(program: Program) -> list[str]:
+    """Add one example's gradient to the sums of all lanes."""
+    d, _, k, _, _ = program.sizes
+    x, h, e = names("x", k), names("h", d), at_lane(names("e", d))
+    sums = [f"g{i}[lane] += h{i}" for i in range(d)]
+    if program.data:
+        source = assign(x, f"example({arguments(*at_lane(primitives(program.data)), 'p')})")
+        gradient = assign(h, f"example_gradient({arguments(*e, *x, 'p')})")
+        return [*_draw(program.data, random.DATA, "step", "b"), *lanes(source, gradient, *sums)]
+    # gathers in a loop of their own: one load at a computed address makes a whole loop scalar
+    gather = lanes(*(f"x{i}[lane] = data[index[lane], {i}]" for i in range(k)))
+    gradient = assign(h, f"example_gradient({arguments(*e, *at_lane(x), 'p')})")
+    return [*_pick(program), *gather, *lanes(gradient, *sums)]
+
+
+def _pick(program: Program) -> list[str]:
+    """Choose each lane's sample of the data set."""
+    if program.sampling == "full batch":
+        return lanes("index[lane] = b")
+    draw = f"fill_uniforms(key, base, step, b, {random.INDEX}, count, words, u0, spare)"
+    if program.sampling == "with replacement":
+        return [draw, *lanes("index[lane] = int(u0[lane]*data.shape[0])")]
+    return [
+        draw,
+        "# next entry of a uniform order: swap in one of those not yet taken (Fisher and Yates)",
+        *lanes(
+            "j = taken + int(u0[lane]*(data.shape[0] - taken))",
+            "i = order[lane, j]",
+            "order[lane, j] = order[lane, taken]",
+            "order[lane, taken] = i",
+            "index[lane] = i",
+        ),
+        "taken += 1",
+    ]
+
+
+def _draw(draws: Draws, stream: int, step: str, slot: str) -> list[str]:
+    """Draw the primitives of a block, each pair at its own slot."""
+    calls = -(-draws.normals // 2) + -(-draws.uniforms // 2)
+    slot = f"{slot}*{calls}" if calls > 1 else slot
+    lines = _pairs("normals", names("n", draws.normals), stream, step, slot)
+    return lines + _pairs("uniforms", names("u", draws.uniforms), stream, step, slot, len(lines))
+
+
+def _pairs(kind: str, targets: list[str], stream: int, step: str, slot: str, done: int = 0) -> list[str]:
+    """Fill arrays two at a time, the slots counted on from those already done."""
+    lines = []
+    for call, first in enumerate(range(0, len(targets), 2), done):
+        second = targets[first + 1] if first + 1 < len(targets) else "spare"
+        address = f"{slot} + {call}" if call else slot
+        lines.append(f"fill_{kind}(key, base, {step}, {address}, {stream}, count, words, {targets[first]}, {second})")
+    return lines

@@ -1,0 +1,155 @@
+"""What simulate accepts: every argument checked before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import sympy as sp
+from numpy.typing import ArrayLike, NDArray
+
+from sgdtheory.errors import ArgumentError
+from sgdtheory.expressions import check_expression
+from sgdtheory.kernels.lower import Start, start_values
+from sgdtheory.laws import Dataset, Law, Number
+from sgdtheory.optimizers import Hyperparameter
+from sgdtheory.problem import Problem
+from sgdtheory.symbols import step as t
+
+Init: TypeAlias = Number | Law | Sequence[Number | Law] | NDArray[np.float64]
+ADDRESSES = 2**32
+"""Replicas and steps are 32-bit words of a random number's address."""
+_MEMORY_LIMIT = 4 * 2**30
+
+
+def whole(argument: str, value: object, low: int, high: int) -> int:
+    """Return a whole number within bounds."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not low <= value <= high:
+        raise ArgumentError(argument, value, f"a whole number from {low} to {high}")
+    return int(value)
+
+
+def all_bound(problem: Problem) -> None:
+    """Refuse a problem with parameters that have no value."""
+    if problem.free_parameters:
+        names = [s.name for s in problem.free_parameters]
+        fix = f"simulate(..., parameters={{{names[0]!r}: 1.0}}) or problem.bind({names[0]}=1.0)"
+        raise ArgumentError(
+            "problem", f"parameters without a value: {', '.join(names)}", "numbers for all of them", fix
+        )
+
+
+def batch_of(problem: Problem, given: int | None, steps: int) -> int:
+    """Return the batch size that the data allow."""
+    data = problem.data
+    if not isinstance(data, Dataset):
+        return whole("batch_size", 1 if given is None else given, 1, 2**31)
+    if data.sampling == "full batch":
+        if given not in (None, data.size):
+            raise ArgumentError("batch_size", given, f"{data.size} or None: the data are sampled as a full batch")
+        return data.size
+    size = whole("batch_size", 1 if given is None else given, 1, 2**31)
+    if data.sampling == "with replacement":
+        return size
+    if size > data.size:
+        raise ArgumentError("batch_size", size, f"at most the {data.size} samples", "sample with replacement")
+    if data.sampling == "one epoch" and steps * size > data.size:
+        allowed = f"at most {data.size // size} steps: one epoch of {data.size} samples in batches of {size}"
+        raise ArgumentError("steps", steps, allowed, "fewer steps, or sampling='reshuffle'")
+    return size
+
+
+def recorded(record: int | Sequence[int], steps: int, replicas: int) -> NDArray[np.int64]:
+    """Return the recorded steps, increasing."""
+    if isinstance(record, (int, np.integer)) and not isinstance(record, bool):
+        every = whole("record", record, 1, ADDRESSES)
+        fits_memory(replicas, steps // every + 1, 1)  # or the list of steps itself would not fit
+        return np.unique(np.append(np.arange(0, steps + 1, every), steps))
+    chosen = np.asarray(record)
+    fine = chosen.ndim == 1 and chosen.size > 0 and np.issubdtype(chosen.dtype, np.integer)
+    if not fine or chosen.min() < 0 or chosen.max() > steps or np.any(np.diff(chosen) <= 0):
+        allowed = f"a whole number k >= 1 (every k-th step), or increasing steps from 0 to {steps}"
+        raise ArgumentError("record", record, allowed)
+    return chosen.astype(np.int64)
+
+
+def start(init: Init | ArrayLike, dimension: int, replicas: int) -> tuple[Start, NDArray[np.float64]]:
+    """Return the start as laws and numbers, or as given points."""
+    if isinstance(init, np.ndarray) and init.ndim == 2:
+        if init.shape != (replicas, dimension):
+            raise ArgumentError(
+                "init", f"shape {init.shape}", f"shape {(replicas, dimension)} = (replicas, coordinates)"
+            )
+        if init.dtype.kind not in "iuf":
+            raise ArgumentError("init", f"an array of {init.dtype}", "an array of real numbers")
+        if not np.isfinite(init).all():
+            raise ArgumentError("init", "an array with NaN or infinity", "finite starting points")
+        return None, np.ascontiguousarray(init, dtype=np.float64)
+    several = isinstance(init, (tuple, list, np.ndarray))
+    entries: list[Number | Law] = list(init) if several else [init] * dimension  # type: ignore[arg-type]
+    if len(entries) != dimension:
+        raise ArgumentError("init", f"{len(entries)} entries", f"{dimension}: one a coordinate, or one law for all")
+    for entry in entries:
+        _one_start(entry)
+    return tuple(entries), np.zeros((0, dimension))
+
+
+def _one_start(entry: object) -> None:
+    numeric = isinstance(entry, (int, float, np.number, sp.Expr)) and not isinstance(entry, bool)
+    if not numeric and not hasattr(entry, "transform"):
+        raise ArgumentError("init", entry, "numbers and laws, such as Uniform(-1, 1)")
+    for number in start_values((entry,)):
+        check_expression(number, (), "init")
+
+
+def fits_memory(replicas: int, recorded: int, width: int) -> None:
+    """Refuse a result that would not fit in memory, with advice."""
+    need = 8 * replicas * recorded * width
+    if need > _MEMORY_LIMIT:
+        every = -(-need // _MEMORY_LIMIT)
+        raise ArgumentError(
+            "replicas, record",
+            f"{replicas} replicas × {recorded} recorded steps × {width} entries = {need / 2**30:.1f} GiB",
+            f"at most {_MEMORY_LIMIT / 2**30:.0f} GiB",
+            f"record every {every}-th step or fewer, or run fewer replicas at a time",
+        )
+
+
+def schedule_of(hyperparameter: Hyperparameter, steps: int) -> NDArray[np.float64]:
+    """Return a hyperparameter's value at every step 0 … T (that of step 0 is not used).
+
+    Raises
+    ------
+    ArgumentError
+        At the first step at which it is not finite or leaves its domain (whose ends are allowed).
+    """
+    name = hyperparameter.keyword or str(hyperparameter.symbol)
+    number = np.maximum(np.arange(steps + 1), 1.0)
+    step = sp.Symbol("t0", positive=True, integer=True)
+    function = sp.lambdify([step], hyperparameter.value.xreplace({t: step}), "numpy")
+    with np.errstate(all="ignore"):
+        values = np.broadcast_to(np.asarray(function(number), dtype=np.float64), number.shape)
+    closed = hyperparameter.domain.closure
+    inside = np.isfinite(values) & (values >= float(closed.inf)) & (values <= float(closed.sup))
+    if not inside.all():
+        first = int(np.argmin(inside))
+        raise ArgumentError(
+            name, f"{values[first]} at step {max(first, 1)}", f"a schedule in {closed}", "check its signs"
+        )
+    return np.array(values)
+
+
+def named_expressions(
+    argument: str, given: Mapping[str, sp.Basic] | None, problem: Problem, taken: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[sp.Basic, ...]]:
+    """Return names and expressions, their symbols matched by name to the problem's coordinates and parameters."""
+    own = {s.name: s for s in (*problem.coordinates, *(s for s, _ in problem.parameters))}
+    items = dict(given or {})
+    for name, expression in items.items():
+        if not isinstance(name, str) or not name.isidentifier() or name in taken:
+            raise ArgumentError(argument, name, f"names other than {', '.join(taken)}")
+        if not isinstance(expression, sp.Basic):
+            raise ArgumentError(argument, expression, "a sympy expression", "text goes through sgd.parse")
+    renamed = (e.xreplace({s: own[s.name] for s in e.free_symbols if s.name in own}) for e in items.values())
+    return tuple(items), tuple(renamed)

@@ -1,0 +1,69 @@
+"""Jobs: the numbers of one point of a sweep, in the order its kernel expects them."""
+
+from __future__ import annotations
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from sgdtheory.dynamics import Dynamics
+from sgdtheory.errors import ArgumentError
+from sgdtheory.kernels.lower import Start, start_values
+from sgdtheory.laws import Dataset
+from sgdtheory.optimizers import Hyperparameter, Optimizer
+from sgdtheory.simulation.arguments import batch_of, schedule_of
+from sgdtheory.simulation.blocks import Job
+from sgdtheory.simulation.grid import Point
+from sgdtheory.simulation.provenance import key_of
+from sgdtheory.simulation.results import Collector
+from sgdtheory.symbols import step as t
+
+
+def make_job(
+    source: str,
+    seed: np.random.SeedSequence,
+    dynamics: Dynamics,
+    point: Point,
+    start: Start,
+    given_points: NDArray[np.float64],
+    collector: Collector,
+    steps: int,
+) -> Job:
+    """Return the job of one point of a sweep.
+
+    Raises
+    ------
+    ArgumentError
+        If a hyperparameter is still a symbol, a schedule leaves its domain, or the batch does not fit the data.
+    """
+    constants = {h.symbol: _constant(h, point.optimizer) for h in point.optimizer.hyperparameters}
+    constants |= {s: float(v) for s, v in point.problem.parameters}
+    order = [symbol for symbol, _ in dynamics.parameters]
+    scheduled = [h for h in point.optimizer.hyperparameters if h.value.has(t)]
+    data = point.problem.data
+    return Job(
+        source=source,
+        key=key_of(seed),
+        parameters=np.array([constants[symbol] for symbol in order]),
+        start=np.array([float(q) for q in start_values(start)]) if start else np.zeros(0),
+        points=given_points,
+        data=data.values if isinstance(data, Dataset) else np.zeros((0, 1)),
+        batch_size=batch_of(point.problem, point.batch_size, steps),
+        record=collector.watched,
+        schedule=np.array([schedule_of(h, steps) for h in scheduled]).reshape(len(scheduled), steps + 1),
+        scheduled=np.array([order.index(h.symbol) for h in scheduled], dtype=np.int64),
+        width=collector.width,
+        events=collector.events,
+        reduction=collector.reduction,
+    )
+
+
+def _constant(h: Hyperparameter, optimizer: Optimizer) -> float:
+    """Return a hyperparameter's number; that of a schedule is set at every step."""
+    if h.value.is_number:
+        return float(h.value)
+    if h.value.free_symbols == {t}:
+        return float("nan")
+    missing = ", ".join(sorted(s.name for s in h.value.free_symbols - {t}))
+    given = sp.sstr(h.value)
+    raise ArgumentError(h.keyword, given, "a number", f"give {missing} a number: {optimizer.name}({h.keyword}=...)")
