@@ -34,6 +34,12 @@ class Dynamics:
         Next state, in the state and `batch_gradient`.
     parameters : tuple of (Symbol, value or None)
         Every further symbol; None where no number was given.
+
+    Examples
+    --------
+    >>> from sgdtheory import SGD, scalar_mean
+    >>> make_dynamics(scalar_mean(), SGD(lr=0.1)).unbound
+    ('sigma',)
     """
 
     coordinates: tuple[sp.Symbol, ...]
