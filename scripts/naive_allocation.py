@@ -112,7 +112,9 @@ def draw_fractions(axes: Axes, runs: Measured) -> None:
         hurt = (runs.true[:, ::SHOWN, i] > 0).mean(axis=0)
         artists.measured(axes, step[::SHOWN], hurt, look, 3 * np.sqrt(hurt * (1 - hurt) / len(runs.true)))
     axes.axhline(0.5, color=BLACK, linestyle=":", linewidth=1.2)
-    axes.set(xlabel="step", ylabel="runs with $A_i>0$\n(fraction)", ylim=(0, 0.75), yticks=(0, 0.25, 0.5, 0.75))
+    axes.set(
+        xlabel="step (number)", ylabel="runs with $A_i>0$\n(fraction)", ylim=(0, 0.75), yticks=(0, 0.25, 0.5, 0.75)
+    )
     artists.legend(axes, PARAMETERS, loc="lower right", ncols=2)
 
 

@@ -133,14 +133,15 @@ def caption(points: dict[float, dict[Rule, list[Point]]], replicas: int, rng: in
     small, large = (series[0].predicted / series[-1].predicted for series in averaged)
     edge = last_stable_momentum(sgd.Nesterov, LEARNING_RATES[1])
     diverged = f"{sum(p.diverged for p in flat)} of {replicas * len(flat):,}"
+    limit = str(stability_limit(sgd.Nesterov())).replace("mu", "μ")
     return (
         f"Scalar mean problem (h = {SCALAR_MEAN[h]}, σ = {SCALAR_MEAN[σ]}, B = {BATCH_SIZE}): variance of the "
         f"parameter in the long run; lines are the exact solutions, markers {replicas:,} replicas each with bars of 3 "
         f"standard errors (seed {rng}; {diverged} runs diverged). The largest deviation of {len(flat)} points is "
         f"{worst:.1f} standard errors. With averaged gradients, going from μ = 0 to {averaged[0][-1].momentum:g} "
-        f"divides the variance by {small:.2f} at ηh = {LEARNING_RATES[0]:g} and by {large:.2f} at ηh = "
-        f'"no effect" holds for small ηh only; Nesterov is stable up to μ = {edge:g}, where ηh meets its limit '
-        f"{stability_limit(sgd.Nesterov())}."
+        f"divides the variance by {small:.2f} at ηh = {LEARNING_RATES[0]:g} and by {large:.2f} at "
+        f"ηh = {LEARNING_RATES[1]:g}: momentum has no effect at small ηh only. Nesterov is stable up to μ = {edge:g}, "
+        f"where ηh meets its limit {limit}."
     )
 
 

@@ -50,6 +50,11 @@ class Assumption:
         Its values; test points are drawn from it and its closed ends are always tried.
     condition : sympy Boolean, optional
         A relation between symbols that test points must satisfy.
+
+    Examples
+    --------
+    >>> positive(sp.Symbol("alpha", positive=True), "learning rate").prose
+    'learning rate: alpha > 0'
     """
 
     prose: str
@@ -249,6 +254,17 @@ class Claim:
         What each quantity symbol of the statement stands for.
     note : str
         What a reader should know besides.
+
+    Examples
+    --------
+    >>> G, A = sp.symbols("G A", real=True)
+    >>> claim = Claim(
+    ...     id="LCA-00", slug="lca.example", title="A squared gradient is never negative", status="exact",
+    ...     statement=sp.Ge(A, 0), assumptions=(real(G),), source=Source("Nobody", 1900, "An example"),
+    ...     evidence=(Identity(lambda: {A: G**2}),), mutants=(Mutant("strictly positive", sp.Gt(A, 0)),),
+    ... )
+    >>> claim.theory
+    'loss-change-allocation'
     """
 
     id: str

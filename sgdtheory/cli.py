@@ -70,10 +70,10 @@ def _claims(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from sgdtheory.theory.registry import claims, find
-    from sgdtheory.verify.check import check
+    from sgdtheory.verify.check import check_all
 
     subjects = [find(name) for name in options.claims] or claims()
-    reports = [check(claim, options.rng) for claim in subjects]
+    reports = check_all(subjects, options.rng)
     if options.json:
         import json
 

@@ -37,6 +37,12 @@ class Dynamics:
         Every further symbol; None where no number was given; an expression in the step's number t for a schedule.
     injected : tuple of Symbols
         Standard normal numbers the optimizer draws itself, one a coordinate, or none.
+
+    Examples
+    --------
+    >>> from sgdtheory import SGD, scalar_mean
+    >>> make_dynamics(scalar_mean(), SGD(lr=0.1)).unbound
+    ('sigma',)
     """
 
     coordinates: tuple[sp.Symbol, ...]

@@ -86,6 +86,13 @@ class Optimizer:
     source : Source
     noise : Symbol, optional
         A standard normal number the rule draws, a fresh one for every coordinate and step.
+
+    Examples
+    --------
+    >>> from sgdtheory import Momentum
+    >>> rule = Momentum(lr=0.1)
+    >>> rule.buffers, rule.gradient_at, rule.position
+    ((v,), theta, -eta*g - mu*v + theta)
     """
 
     name: str
@@ -212,6 +219,11 @@ def Momentum(lr: Number = η, momentum: Number = μ) -> Optimizer:
         η > 0, multiplying each gradient as it enters the buffer; stable for ηh < 2(1 + μ).
     momentum : number or Symbol
         0 ≤ μ < 1.
+
+    Examples
+    --------
+    >>> Momentum().update(g).memory
+    (eta*g + mu*v,)
     """
     velocity = μ * v + η * g
     return _build("Momentum", θ - velocity, {v: velocity}, θ, {"lr": lr, "momentum": momentum}, POLYAK_1964)
@@ -229,6 +241,11 @@ def EMAMomentum(lr: Number = η, momentum: Number = μ) -> Optimizer:
         η > 0, multiplying the average; stable for ηh < 2(1 + μ)/(1 − μ).
     momentum : number or Symbol
         0 ≤ μ < 1.
+
+    Examples
+    --------
+    >>> EMAMomentum().update(g).memory
+    (g*(1 - mu) + mu*v,)
     """
     average = μ * v + (1 - μ) * g
     source = MCALLESTER_2018.where("slide Momentum (Nonstandard Parameterization)")
@@ -247,6 +264,11 @@ def Nesterov(lr: Number = η, momentum: Number = μ) -> Optimizer:
         η > 0; stable for ηh < 2(1 + μ)/(1 + 2μ).
     momentum : number or Symbol
         0 ≤ μ < 1.
+
+    Examples
+    --------
+    >>> Nesterov().lookahead(θ)
+    -mu*v + theta
     """
     velocity = μ * v + η * g
     return _build("Nesterov", θ - velocity, {v: velocity}, θ - μ * v, {"lr": lr, "momentum": momentum}, SUTSKEVER_2013)

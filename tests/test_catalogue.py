@@ -48,7 +48,7 @@ def test_noise_of_a_single_feature_model_follows_from_its_hessian(d: int, data: 
 
 
 @DIMENSIONS
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(st.data())
 def test_noise_is_variance_times_hessian_where_the_residual_vanishes(d: int, data: st.DataObject) -> None:
     """C = σ²H on {Q = 0}."""

@@ -82,7 +82,7 @@ def test_caption_claims_and_labels(name: str, tmp_path: Path) -> None:
     assert "nan" not in shown.caption
     for axes in shown.figure.axes:
         if axes.get_xlabel():
-            assert re.search(r"\(.+\)$|^step$", axes.get_xlabel())
+            assert re.search(r"\(.+\)$", axes.get_xlabel())
         if axes.get_ylabel():
             assert re.search(r"\(.+\)$|÷", axes.get_ylabel())
     save(shown.figure, tmp_path / "figure.png")

@@ -207,7 +207,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(module, "HERE", tmp_path)
     monkeypatch.setattr(module, "NAMES", names)
     monkeypatch.setattr(module, "claims", lambda: (claim(),))
-    monkeypatch.setattr(module, "check", lambda subject: report(subject, state.verdict))
+    monkeypatch.setattr(module, "check_all", lambda subjects: [report(subject, state.verdict) for subject in subjects])
     state.run = lambda *arguments: module.main([*arguments, "--out", str(state.out)])
     return state
 

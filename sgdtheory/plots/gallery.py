@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import groupby
 from typing import Protocol
-from xml.dom.minidom import Element, Text
+from xml.dom.minidom import Element, Node
 
 import sympy as sp
 from sympy.printing.mathml import MathMLPresentationPrinter
@@ -94,13 +94,13 @@ def _mathml(expression: sp.Basic) -> str:
     return re.sub(r"<mi>(\w)hat</mi>", r'<mover accent="true"><mi>\1</mi><mo>^</mo></mover>', text)
 
 
-def _serialised(node: Element | Text) -> str:
+def _serialised(node: Node) -> str:
     """Write a tree with its text escaped; sympy's own writer does not, so that entities in the text stay entities."""
-    if isinstance(node, Text):
-        entity = re.fullmatch(r"&#?\w+;", node.data)
-        return node.data if entity else escape(node.data.replace("-", "−"))
-    attributes = "".join(f' {name}="{escape(value)}"' for name, value in node.attributes.items())
-    return f"<{node.tagName}{attributes}>{''.join(map(_serialised, node.childNodes))}</{node.tagName}>"
+    if isinstance(node, Element):
+        attributes = "".join(f' {name}="{escape(value)}"' for name, value in node.attributes.items())
+        return f"<{node.tagName}{attributes}>{''.join(map(_serialised, node.childNodes))}</{node.tagName}>"
+    text = str(node.nodeValue)
+    return text if re.fullmatch(r"&#?\w+;", text) else escape(text.replace("-", "−"))
 
 
 def _figure(picture: Shown, reports: dict[str, Report]) -> str:
@@ -121,26 +121,27 @@ def _theory(name: str, reports: Sequence[Report]) -> str:
     rows = "\n".join(_row(report) for report in reports)
     return (
         f"<table>\n<caption>{escape(name.replace('-', ' ').capitalize())}</caption>\n"
-        '<thead><tr><th scope="col">Claim</th><th scope="col">Statement</th>'
-        '<th scope="col">Evidence</th><th scope="col">Wrong answers</th></tr></thead>\n'
+        '<thead><tr><th scope="col">Claim</th><th scope="col">Statement</th><th scope="col">Evidence</th></tr>'
+        "</thead>\n"
         f"<tbody>\n{rows}\n</tbody>\n</table>"
     )
 
 
 def _row(report: Report) -> str:
     claim = report.claim
-    reason = f'<p class="reason">{escape(report.reason)}</p>' if report.reason else ""
+    reason = f'<p class="reason">{escape(report.reason)}</p>\n' if report.reason else ""
+    heading = '<p class="label">wrong answers before the same evidence</p>\n' if report.mutants else ""
     return (
         f'<tr id="{escape(claim.id)}">\n<th scope="row">{escape(claim.id)}{_badge(report.verdict)}'
         f"<code>{escape(claim.slug)}</code></th>\n"
-        f'<td data-label="Statement">{_statement(claim)}</td>\n'
-        f'<td data-label="Evidence">{reason}<ul>{_items(map(_evidence, report.findings))}</ul></td>\n'
-        f'<td data-label="Wrong answers"><ul>{_items(map(_mutant, report.mutants))}</ul></td>\n</tr>'
+        f"<td>{_statement(claim)}</td>\n"
+        f'<td data-label="Evidence">{reason}<ul>{_items(map(_evidence, report.findings))}</ul>\n'
+        f"{heading}<ul>{_items(map(_mutant, report.mutants))}</ul></td>\n</tr>"
     )
 
 
 def _statement(claim: Claim) -> str:
-    meanings = "; ".join(f"<math>{_mathml(symbol)}</math> {escape(meaning)}" for symbol, meaning in claim.meanings)
+    meanings = "; ".join(f"<math>{_mathml(symbol)}</math>: {escape(meaning)}" for symbol, meaning in claim.meanings)
     assumptions = "; ".join(escape(assumption.prose) for assumption in claim.assumptions)
     lines = [("where", meanings), ("assuming", assumptions), ("note", escape(claim.note))]
     fine = "".join(f'<p class="fine"><span class="label">{label}</span> {text}</p>' for label, text in lines if text)
@@ -224,17 +225,19 @@ figcaption p { margin: 0 0 .6rem; }
 ul { margin: 0; padding-left: 1.1rem; }
 li { margin-bottom: .45rem; }
 .key { padding: 0; list-style: none; }
-table { width: 100%; margin-bottom: 2.5rem; border-collapse: collapse; font-size: .875rem; line-height: 1.45; }
+table { width: 100%; table-layout: fixed; margin-bottom: 2.5rem; border-collapse: collapse; font-size: .875rem;
+  line-height: 1.45; }
 caption { padding: .6rem 0; font-size: 1.2rem; text-align: left; }
 th, td { padding: .8rem .9rem .8rem 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { color: var(--soft); font-weight: 400; padding-block: .3rem; }
-tbody th { width: 10.5rem; font-weight: 700; }
+th:first-child { width: 10.5rem; }
+tbody th { font-weight: 700; }
 tbody th code { display: block; font-size: .78rem; font-weight: 400; color: var(--soft); }
 tbody th .badge { display: block; width: fit-content; margin: .35rem 0; }
-td:nth-child(2) { width: 38%; }
-td:nth-child(3) { width: 20%; }
+th:nth-child(2) { width: 46%; }
 td ul { padding-left: 0; list-style: none; }
 td p { margin: 0 0 .45rem; }
+td ul + .label { margin-top: .9rem; }
 .title { font-weight: 600; }
 .fine, .detail { color: var(--soft); font-size: .8125rem; }
 .detail { display: block; }
@@ -256,14 +259,13 @@ tr:target > *, figure:target { background: color-mix(in srgb, var(--link) 9%, tr
   table, tbody, tr, th, td, caption { display: block; width: auto !important; }
   tr { padding: .8rem 0; border-top: 1px solid var(--line); }
   th, td { padding: .3rem 0; border: 0; }
-  td::before { content: attr(data-label); color: var(--soft); font-size: .78rem; }
-  td:nth-child(2)::before { content: none; } }
+  td[data-label]::before { content: attr(data-label); color: var(--soft); } }
 @media print {
   :root { color-scheme: light; --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --link: #000;
     --good: #00583f; --good-paper: #fff; --open: #6b4700; --open-paper: #fff; --bad: #8c2d00; --bad-paper: #fff; }
   :root { font-size: 9pt; }
   body { max-width: none; padding: 0; }
-  tbody th { width: 8rem; }
+  th:first-child { width: 8rem; }
   nav { display: none; }
   h2, h3, caption { break-after: avoid; }
   .card, li { break-inside: avoid; }

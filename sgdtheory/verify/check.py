@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
 
 from sgdtheory.claim import Claim, Ensemble, Mutant
+from sgdtheory.simulation.blocks import worker_count
 from sgdtheory.theory.registry import all_claims, find
 from sgdtheory.verify.evidence import Judge, gather
 from sgdtheory.verify.statistics import FALSE_ALARM_BUDGET
@@ -42,6 +46,36 @@ def check(claim: str | Claim, rng: int = 0) -> Report:
     mutants = tuple(_mutant_report(m, t) for m, t in zip(subject.mutants, trials, strict=True))
     verdict, reason = _conclude(findings, mutants, _toothless(subject, findings, trials))
     return Report(subject, verdict, findings, mutants, reason)
+
+
+def check_all(claims: Sequence[Claim], rng: int = 0, workers: int | None = None) -> list[Report]:
+    """Check claims of the library side by side, each in a process of its own: symbolic work holds one processor.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+        Of the registry.
+    rng : int
+    workers : int, optional
+        Processes; all processors by default.
+
+    Returns
+    -------
+    list of Report
+        In the order of the claims.
+    """
+    processes = min(worker_count(workers), len(claims))
+    if processes < 2:
+        return [check(claim, rng) for claim in claims]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        parts = list(pool.map(_check_by_id, [claim.id for claim in claims], repeat(rng)))
+    return [Report(claim, *part) for claim, part in zip(claims, parts, strict=True)]
+
+
+def _check_by_id(name: str, rng: int) -> tuple[Verdict, tuple[Finding, ...], tuple[MutantReport, ...], str]:
+    """Check in another process; the claim itself, with its derivations, stays where it is."""
+    report = check(name, rng)
+    return report.verdict, report.findings, report.mutants, report.reason
 
 
 def false_alarm_share() -> float:
