@@ -182,7 +182,7 @@ class Fresh:
         present = [(s, law) for s, law in self.laws if expression.has(s)]
         if not present:
             return expression
-        terms = _data_polynomial(expression, [s for s, _ in present])
+        terms = data_polynomial(expression, [s for s, _ in present])
         if terms is None:
             raise NoClosedFormError(
                 f"E[{expression}] over {', '.join(str(s) for s, _ in present)} is not polynomial in the data. "
@@ -194,7 +194,7 @@ class Fresh:
 
     def covariance(self, left: sp.Expr, right: sp.Expr) -> sp.Expr:
         """Return the exact covariance of two polynomials in the data symbols, from those of their monomials."""
-        a, b = _data_polynomial(left, self.symbols), _data_polynomial(right, self.symbols)
+        a, b = data_polynomial(left, self.symbols), data_polynomial(right, self.symbols)
         if a is None or b is None:
             return self.mean(sp.expand(left * right)) - self.mean(left) * self.mean(right)
         return sp.Add(*(c * e * self._monomial_covariance(p, q) for p, c in a for q, e in b))
@@ -283,7 +283,7 @@ class Dataset:
         """
         if not expression.has(*self.symbols):
             return expression
-        terms = _data_polynomial(expression, self.symbols)
+        terms = data_polynomial(expression, self.symbols)
         if terms is not None:
             return sp.Add(*(c * _mean(self._monomial(powers)) for powers, c in terms))
         if self.size > _MAX_EXPLICIT_SUM:
@@ -299,7 +299,7 @@ class Dataset:
 
         E[ab] − E[a]E[b] would lose all digits to cancellation for data far from 0.
         """
-        a, b = _data_polynomial(left, self.symbols), _data_polynomial(right, self.symbols)
+        a, b = data_polynomial(left, self.symbols), data_polynomial(right, self.symbols)
         if a is None or b is None:
             return self.mean(sp.expand(left * right)) - self.mean(left) * self.mean(right)
         columns = {powers: self._monomial(powers) for powers, _ in (*a, *b)}
@@ -364,7 +364,7 @@ def _column(name: str, column: ArrayLike) -> NDArray[np.float64]:
         raise ArgumentError(name, column, "one real number a sample", "convert the column to floats") from error
 
 
-def _data_polynomial(
+def data_polynomial(
     expression: sp.Expr, symbols: tuple[sp.Symbol, ...] | list[sp.Symbol]
 ) -> list[tuple[tuple[int, ...], sp.Expr]] | None:
     """Return (powers, coefficient) of a polynomial in `symbols`, or None if it is none.

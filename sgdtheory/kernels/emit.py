@@ -13,6 +13,7 @@ from typing import Literal
 
 import sympy as sp
 
+from sgdtheory.derive.sufficient import BatchMeans
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.kernels import random
@@ -76,7 +77,13 @@ compiled = inline
 _HEADS = {"numba": _NUMBA_HEAD, "python": _PYTHON_HEAD}
 
 
-def emit(dynamics: Dynamics, start: Start = None, target: Target = "numba", recording: Recording = Recording()) -> str:  # noqa: B008
+def emit(
+    dynamics: Dynamics,
+    start: Start = None,
+    target: Target = "numba",
+    recording: Recording = Recording(),
+    means: BatchMeans | None = None,
+) -> str:
     """Return the source of a simulator for the Dynamics.
 
     Parameters
@@ -86,7 +93,9 @@ def emit(dynamics: Dynamics, start: Start = None, target: Target = "numba", reco
         One entry a coordinate; None if the starting points are handed over as an array.
     target : {"numba", "python"}
     recording : Recording
-        What is kept of a run; the positions by default.
+        What is kept of a run besides the positions.
+    means : BatchMeans, optional
+        Draw these instead of the examples of a batch.
 
     Returns
     -------
@@ -100,7 +109,7 @@ def emit(dynamics: Dynamics, start: Start = None, target: Target = "numba", reco
     """
     if target not in TARGETS:
         raise ArgumentError("target", target, " | ".join(TARGETS))
-    program = lower(dynamics, start, recording)
+    program = lower(dynamics, start, recording, means)
     functions = _functions(program)
     parts = [
         _legend(dynamics),
@@ -171,7 +180,8 @@ def _functions(program: Program) -> list[str]:
         parts.append(_function("start", arguments(*primitives(program.start), "q"), lines))
     if program.data and k:
         lines = _used("p", n, program.data.block, "p") + _body(program.data.block)
-        parts.append(_function("example", arguments(*primitives(program.data), "p"), lines))
+        batch = ["batch"] if program.sampling == "batch means" else []
+        parts.append(_function("example", arguments(*primitives(program.data), *batch, "p"), lines))
     state = names("s", m)
     pure = {
         "gradient_at": (state, program.gradient_at),

@@ -9,6 +9,8 @@ from sgdtheory.kernels.text import arguments, assign, at_lane, indent, lanes, na
 LANES = 128
 """Replicas advanced together: enough to fill vector registers, few enough for the first-level cache."""
 
+_RETRY_SLOTS = 2**16
+"""Where the further trials of a χ² number have their addresses, far from the first ones."""
 _SHUFFLED = ("one epoch", "reshuffle", "without replacement")
 
 
@@ -30,7 +32,9 @@ def loop(program: Program) -> str:
 def _workspace(program: Program) -> list[str]:
     d, m, k, _, _ = program.sizes
     sampled = program.data is None
-    drawn = {name for draws in (program.start, program.data) if draws for name in primitives(draws)}
+    drawn: set[str] = set()
+    for draws in filter(None, (program.start, program.data)):
+        drawn |= {*names("n", draws.normals), *names("u", draws.uniforms), *names("k", len(draws.chi_squares))}
     floats = [*names("s", m), *names("e", d), *names("g", d), *names("z", program.injected)]
     floats += [*sorted(drawn | ({"u0"} if sampled else set())), *(names("x", k) if sampled else []), "spare"]
     return [
@@ -76,8 +80,12 @@ def _start(program: Program) -> list[str]:
 def _outcome(program: Program) -> list[str]:
     """Keep the first step at which a state is not finite, and at which each event is true."""
     state = names("s", program.sizes[1])
-    finite = " and ".join(f"isfinite({s})" for s in at_lane(state))
-    lines = lanes(f"if failed[top + lane] < 0 and not ({finite}):", "    failed[top + lane] = step")
+    finite = " & ".join(f"isfinite({s})" for s in at_lane(state))
+    # written without a branch, so that the loop becomes vector instructions
+    lines = lanes(
+        "before = failed[top + lane]",
+        f"failed[top + lane] = before if (before >= 0) | ({finite}) else step",
+    )
     events = names("c", len(program.events.results))
     if not events:
         return lines
@@ -85,8 +93,8 @@ def _outcome(program: Program) -> list[str]:
         line
         for i, c in enumerate(events)
         for line in (
-            f"if passed[top + lane, {i}] < 0 and {c} and failed[top + lane] < 0:",
-            f"    passed[top + lane, {i}] = step",
+            f"before = passed[top + lane, {i}]",
+            f"passed[top + lane, {i}] = step if (before < 0) & {c} & (failed[top + lane] < 0) else before",
         )
     ]
     return [*lines, *lanes(assign(events, f"happened({arguments(*at_lane(state), 'p')})"), *held)]
@@ -108,6 +116,11 @@ def _step(program: Program) -> list[str]:
     at = assign(at_lane(e), f"gradient_at({arguments(*at_lane(state), 'p')})")
     move = assign(at_lane(state), f"step_state({arguments(*at_lane(state + g + z), 'p')})")
     noise = _pairs("normals", z, random.STEP, "step", "0")
+    if program.data and program.sampling == "batch means":
+        x = names("x", k)
+        source = assign(x, f"example({arguments(*at_lane(primitives(program.data)), 'batch', 'p')})")
+        gradient = assign(at_lane(g), f"example_gradient({arguments(*at_lane(e), *x, 'p')})")
+        return [*_draw(program.data, random.DATA, "step", "0"), *noise, *lanes(at, source, gradient, move)]
     if program.sampling == "fresh" and k == 0:
         gradient = assign(at_lane(g), f"example_gradient({arguments(*at_lane(e), 'p')})")
         return [*noise, *lanes(at, gradient, move)]
@@ -167,9 +180,16 @@ def _pick(program: Program) -> list[str]:
 def _draw(draws: Draws, stream: int, step: str, slot: str) -> list[str]:
     """Draw the primitives of a block, each pair at its own slot."""
     calls = -(-draws.normals // 2) + -(-draws.uniforms // 2)
-    slot = f"{slot}*{calls}" if calls > 1 else slot
+    slot = f"{slot}*{calls}" if calls > 1 and slot != "0" else slot
     lines = _pairs("normals", names("n", draws.normals), stream, step, slot)
-    return lines + _pairs("uniforms", names("u", draws.uniforms), stream, step, slot, len(lines))
+    lines += _pairs("uniforms", names("u", draws.uniforms), stream, step, slot, len(lines))
+    for i, fewer in enumerate(draws.chi_squares):
+        z, u = f"n{draws.normals - len(draws.chi_squares) + i}", f"u{draws.uniforms - len(draws.chi_squares) + i}"
+        retry, degrees = (i + 1) * _RETRY_SLOTS, f"batch - {fewer}" if fewer else "batch"
+        lines.append(
+            f"fill_chi_squares(key, base, {step}, {retry}, {stream}, count, {z}, {u}, k{i}, float({degrees}))"
+        )
+    return lines
 
 
 def _pairs(kind: str, targets: list[str], stream: int, step: str, slot: str, done: int = 0) -> list[str]:
@@ -177,6 +197,6 @@ def _pairs(kind: str, targets: list[str], stream: int, step: str, slot: str, don
     lines = []
     for call, first in enumerate(range(0, len(targets), 2), done):
         second = targets[first + 1] if first + 1 < len(targets) else "spare"
-        address = f"{slot} + {call}" if call else slot
+        address = slot if not call else str(call) if slot == "0" else f"{slot} + {call}"
         lines.append(f"fill_{kind}(key, base, {step}, {address}, {stream}, count, words, {targets[first]}, {second})")
     return lines

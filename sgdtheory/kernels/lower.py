@@ -12,10 +12,12 @@ from dataclasses import dataclass, fields
 
 import sympy as sp
 
+from sgdtheory.derive.sufficient import BatchMeans
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.expressions import check_condition, check_expression
 from sgdtheory.laws import Fresh, Law, Number
+from sgdtheory.symbols import batch_size
 
 Start = tuple[Number | Law, ...] | None
 """Where replicas start, one entry a coordinate; None where the points are given as an array."""
@@ -50,11 +52,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Draws:
-    """A block fed by primitive draws: ``n0, n1, …`` standard normal and ``u0, u1, …`` uniform."""
+    """A block fed by primitive draws: ``n0, n1, …`` standard normal, ``u0, u1, …`` uniform, ``k0, k1, …`` χ².
+
+    Each χ² has so many degrees of freedom fewer than the batch size. It takes one normal and one uniform number, which
+    are drawn for it after those the block reads.
+    """
 
     normals: int
     uniforms: int
     block: Block
+    chi_squares: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,8 +102,10 @@ class Program:
     injected: int
 
 
-def lower(dynamics: Dynamics, start: Start, recording: Recording = Recording()) -> Program:
-    """Rename, check and simplify a Dynamics for printing.
+def lower(
+    dynamics: Dynamics, start: Start, recording: Recording = Recording(), means: BatchMeans | None = None
+) -> Program:
+    """Rename, check and simplify a Dynamics for printing; draw a batch's `means` instead of its examples if given.
 
     Raises
     ------
@@ -104,7 +113,7 @@ def lower(dynamics: Dynamics, start: Start, recording: Recording = Recording()) 
         For a node that kernels cannot print, naming it.
     """
     state = _names("s", dynamics.state)
-    data = _names("x", dynamics.data.symbols)
+    data = _names("x", dynamics.data.symbols if means is None else means.symbols)
     gradients = _names("g", dynamics.batch_gradient)
     parameters = _names("p", (symbol for symbol, _ in dynamics.parameters))
     injected = _names("z", dynamics.injected)
@@ -114,20 +123,34 @@ def lower(dynamics: Dynamics, start: Start, recording: Recording = Recording()) 
     def block(expressions: Iterable[sp.Expr], where: str) -> Block:
         return _block([check_expression(e, known, where).xreplace(known) for e in expressions])
 
-    fresh = isinstance(dynamics.data, Fresh)
+    sampling = dynamics.data.sampling if means is None else "batch means"
+    gradient = dynamics.example_gradient if means is None else means.gradient
     start_numbers = () if start is None else start_values(start)
     return Program(
         start=None if start is None else _start(start),
         gradient_at=block(dynamics.gradient_at, "gradient_at"),
-        data=_draws([law for _, law in dynamics.data.laws], parameters) if isinstance(dynamics.data, Fresh) else None,
-        example_gradient=block(dynamics.example_gradient, "example_loss"),
+        data=_data(dynamics, parameters) if means is None else _means(means, parameters),
+        example_gradient=block(gradient, "example_loss"),
         step=block(dynamics.step, "step"),
-        sampling="fresh" if fresh else dynamics.data.sampling,
+        sampling=sampling,
         sizes=(len(dynamics.coordinates), len(state), len(data), len(parameters), len(start_numbers)),
         recorded=block((*kept, *recording.observables), "observables"),
         events=_block([check_condition(e, known, "events").xreplace(known) for e in recording.events]),
         injected=len(injected),
     )
+
+
+def _data(dynamics: Dynamics, parameters: dict[sp.Symbol, sp.Symbol]) -> Draws | None:
+    if not isinstance(dynamics.data, Fresh):
+        return None
+    return _draws([law for _, law in dynamics.data.laws], parameters)
+
+
+def _means(means: BatchMeans, parameters: dict[sp.Symbol, sp.Symbol]) -> Draws:
+    known = parameters | {batch_size: sp.Symbol("batch", positive=True)}
+    chi_squares = tuple(fewer for _, fewer in means.chi_squares)
+    block = _block([value.xreplace(known) for value in means.values])
+    return Draws(len(means.normals) + len(chi_squares), len(chi_squares), block, chi_squares)
 
 
 def start_values(start: Sequence[Number | Law]) -> tuple[sp.Expr, ...]:

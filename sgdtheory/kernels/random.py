@@ -89,8 +89,8 @@ def uniform_pair(x0: int, x1: int, x2: int, x3: int) -> tuple[float, float]:
     return u, (float(x2 >> 5) * 67108864.0 + float(x3 >> 6)) * scale
 
 
-def log_of_unit(x: float) -> float:
-    """Return log x for 0 < x ≤ 1, within an ulp or so.
+def log_of_positive(x: float) -> float:
+    """Return log x for a positive x (not subnormal), within an ulp or so for x ≤ 1.
 
     x = 2^k (1 + f) with √½ ≤ 1 + f < √2; log(1 + f) = f − f²/2 + s(f²/2 + R(s²)), s = f/(2 + f), with the minimax
     polynomial R of degree 14 that the C libraries use.
@@ -134,9 +134,23 @@ def turn(u: float) -> tuple[float, float]:
 def normal_pair(x0: int, x1: int, x2: int, x3: int) -> tuple[float, float]:
     """Return two independent standard normals from four words, by Box and Muller."""
     u, v = uniform_pair(x0, x1, x2, x3)
-    radius = sqrt(-2.0 * log_of_unit(1.0 - u))
+    radius = sqrt(-2.0 * log_of_positive(1.0 - u))
     cosine, sine = turn(v)
     return radius * cosine, radius * sine
+
+
+def chi_square_trial(z: float, u: float, dof: float) -> float:
+    """Return a χ² number of dof ≥ 2 degrees of freedom from a normal and a uniform one, or −1 if this trial fails.
+
+    Marsaglia and Tsang: d(1 + z/√(9d))³ is Gamma(d + ⅓) if accepted, d = dof/2 − ⅓; at least 95 of 100 trials are.
+    """
+    d = 0.5 * dof - 0.3333333333333333
+    v = 1.0 + z / sqrt(9.0 * d)
+    v = v * v * v
+    positive = v > 0.0
+    log_v = log_of_positive(v if positive else 1.0)
+    accepted = positive & (log_of_positive(1.0 - u) < 0.5 * z * z + d - d * v + d * log_v)
+    return 2.0 * d * v if accepted else -1.0
 
 
 def fill_words(key: Words, base: int, step: int, slot: int, stream: int, count: int, words: NDArray[np.uint32]) -> None:
@@ -187,6 +201,23 @@ def fill_normals(
         b[lane] = v
 
 
+def fill_chi_squares(
+    key: Words, base: int, step: int, slot: int, stream: int, count: int, z: Floats, u: Floats, out: Floats, dof: float
+) -> None:
+    """Draw a χ² number for each replica, from given normal and uniform numbers and, where these fail, from new ones."""
+    for lane in range(count):
+        out[lane] = chi_square_trial(z[lane], u[lane], dof)
+    for lane in range(count):
+        trial = slot
+        while out[lane] < 0.0:
+            x0, x1, x2, x3 = threefry(key, u32(base + lane), u32(step), u32(trial), u32(stream))
+            y0, y1, y2, y3 = threefry(key, u32(base + lane), u32(step), u32(trial + 1), u32(stream))
+            normal, _ = normal_pair(x0, x1, x2, x3)
+            uniform, _ = uniform_pair(y0, y1, y2, y3)
+            out[lane] = chi_square_trial(normal, uniform, dof)
+            trial += 2
+
+
 FUNCTIONS = (
     mix,
     four_rounds_even,
@@ -194,11 +225,13 @@ FUNCTIONS = (
     inject,
     threefry,
     uniform_pair,
-    log_of_unit,
+    log_of_positive,
     turn,
     normal_pair,
+    chi_square_trial,
     fill_words,
     fill_uniforms,
     fill_normals,
+    fill_chi_squares,
 )
 """In the order they are spliced."""

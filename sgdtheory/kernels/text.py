@@ -18,8 +18,9 @@ def arguments(*parts: str) -> str:
 
 
 def primitives(draws: Draws) -> list[str]:
-    """Name the primitive draws of a block."""
-    return names("n", draws.normals) + names("u", draws.uniforms)
+    """Name the primitive draws a block reads."""
+    spent = len(draws.chi_squares)  # each χ² uses up a normal and a uniform number
+    return names("n", draws.normals - spent) + names("u", draws.uniforms - spent) + names("k", spent)
 
 
 def at_lane(arrays: Sequence[str]) -> list[str]:

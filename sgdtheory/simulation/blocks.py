@@ -50,6 +50,8 @@ class Job:
         Recorded quantities; conditions whose first step is kept.
     reduction : Reduction, optional
         Keep summaries instead of paths.
+    shortcut : bool
+        Whether sums over a batch are drawn instead of its examples.
     """
 
     source: str
@@ -65,6 +67,7 @@ class Job:
     width: int
     events: int
     reduction: Reduction | None = None
+    shortcut: bool = False
 
 
 @dataclass(frozen=True)

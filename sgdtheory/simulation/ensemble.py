@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from sgdtheory.dynamics import make_dynamics
 from sgdtheory.errors import ArgumentError
-from sgdtheory.kernels.emit import emit
 from sgdtheory.kernels.lower import Recording
 from sgdtheory.laws import Number
 from sgdtheory.optimizers import Optimizer
@@ -55,6 +54,7 @@ def simulate(
     events: Mapping[str, sp.Basic] | None = None,
     keep: str = "paths",
     histogram: Mapping[str, ArrayLike] | None = None,
+    shortcut: bool | None = None,
     rng: RandomState = None,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -97,6 +97,10 @@ def simulate(
         does not grow with the number of replicas.
     histogram : mapping of str to edges, optional
         With ``keep="moments"``: coordinates or observables and the edges of their histograms.
+    shortcut : bool, optional
+        Draw the few sums a batch's gradient depends on instead of its examples, where their exact law is known (see
+        `sgdtheory.derive.sufficient`): the same law, at a cost that does not grow with the batch. By default where it
+        pays; True insists; False draws examples.
     rng : int, Generator, SeedSequence or None
         None takes fresh entropy; whatever was taken stands in ``attrs["rng_entropy"]``.
     threads : int, optional
@@ -152,14 +156,13 @@ def simulate(
     recording = Recording(record_memory, quantities, conditions)
     collector = Collector(grid, dynamics, recording, names, event_names, wanted, steps, replicas, reduction)
     fits_memory(1 if reduction else replicas * len(points), len(collector.watched), collector.width)
-    source = emit(dynamics, start_law, "numba", recording)
     seed = seed_sequence(rng)
-    jobs = [make_job(source, seed, dynamics, point, start_law, given_points, collector, steps) for point in points]
+    jobs = [make_job(seed, dynamics, point, start_law, given_points, collector, steps, shortcut) for point in points]
     complete = run_blocks(
         jobs, replicas, collector.add,
         block_size=block_size, threads=threads, executor=executor, progress=progress,
     )  # fmt: skip
-    attributes = describe(grid, seed, source, steps=steps, replicas=replicas) | {"complete": int(complete)}
+    attributes = describe(grid, seed, jobs, steps=steps, replicas=replicas) | {"complete": int(complete)}
     return collector.dataset(points, attributes)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from sgdtheory.derive.sufficient import BatchMeans, batch_means
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
-from sgdtheory.kernels.lower import Start, start_values
+from sgdtheory.kernels.emit import emit
+from sgdtheory.kernels.lower import Recording, Start, start_values
 from sgdtheory.laws import Dataset
 from sgdtheory.optimizers import Hyperparameter, Optimizer
 from sgdtheory.simulation.arguments import batch_of, schedule_of
@@ -18,9 +22,11 @@ from sgdtheory.simulation.provenance import key_of
 from sgdtheory.simulation.results import Collector
 from sgdtheory.symbols import step as t
 
+_LEAST_BATCH = {"normal": 2, "chi square": 4}
+"""Batch sizes from which drawing sums is cheaper than drawing examples (χ² also needs two degrees of freedom)."""
+
 
 def make_job(
-    source: str,
     seed: np.random.SeedSequence,
     dynamics: Dynamics,
     point: Point,
@@ -28,34 +34,65 @@ def make_job(
     given_points: NDArray[np.float64],
     collector: Collector,
     steps: int,
+    shortcut: bool | None,
 ) -> Job:
     """Return the job of one point of a sweep.
 
     Raises
     ------
     ArgumentError
-        If a hyperparameter is still a symbol, a schedule leaves its domain, or the batch does not fit the data.
+        If a hyperparameter is still a symbol, a schedule leaves its domain, the batch does not fit the data, or a
+        shortcut is asked for that is not known.
     """
     constants = {h.symbol: _constant(h, point.optimizer) for h in point.optimizer.hyperparameters}
     constants |= {s: float(v) for s, v in point.problem.parameters}
     order = [symbol for symbol, _ in dynamics.parameters]
     scheduled = [h for h in point.optimizer.hyperparameters if h.value.has(t)]
     data = point.problem.data
+    batch = batch_of(point.problem, point.batch_size, steps)
+    means = _means(dynamics, batch, shortcut)
     return Job(
-        source=source,
+        source=_source(dynamics, start, collector.recording, means),
         key=key_of(seed),
         parameters=np.array([constants[symbol] for symbol in order]),
         start=np.array([float(q) for q in start_values(start)]) if start else np.zeros(0),
         points=given_points,
         data=data.values if isinstance(data, Dataset) else np.zeros((0, 1)),
-        batch_size=batch_of(point.problem, point.batch_size, steps),
+        batch_size=batch,
         record=collector.watched,
         schedule=np.array([schedule_of(h, steps) for h in scheduled]).reshape(len(scheduled), steps + 1),
         scheduled=np.array([order.index(h.symbol) for h in scheduled], dtype=np.int64),
         width=collector.width,
         events=collector.events,
         reduction=collector.reduction,
+        shortcut=means is not None,
     )
+
+
+@lru_cache(maxsize=64)
+def _source(dynamics: Dynamics, start: Start, recording: Recording, means: BatchMeans | None) -> str:
+    return emit(dynamics, start, "numba", recording, means)
+
+
+def _means(dynamics: Dynamics, batch: int, shortcut: bool | None) -> BatchMeans | None:
+    """Return the sufficient statistics to draw, or None to draw examples."""
+    if shortcut is False:
+        return None
+    means = _known_means(dynamics)
+    least = None if means is None else _LEAST_BATCH["chi square" if means.chi_squares else "normal"]
+    if least is not None and batch >= least:
+        return means
+    if shortcut:
+        reason = (
+            "no law of a batch's sums is known for it" if least is None else f"it takes a batch of at least {least}"
+        )
+        raise ArgumentError("shortcut", True, f"False or None for this problem at batch size {batch}: {reason}")
+    return None
+
+
+@lru_cache(maxsize=64)
+def _known_means(dynamics: Dynamics) -> BatchMeans | None:
+    return batch_means(dynamics)
 
 
 def _constant(h: Hyperparameter, optimizer: Optimizer) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from sgdtheory.measure.loss import NumericLoss, numeric_loss
 from sgdtheory.optimizers import Optimizer
 from sgdtheory.problem import Problem
 from sgdtheory.simulation.arguments import batch_of
+from sgdtheory.simulation.blocks import Job
 from sgdtheory.simulation.grid import Grid
 
 RandomState = int | np.random.Generator | np.random.SeedSequence | None
@@ -45,7 +47,7 @@ def key_of(seed: np.random.SeedSequence) -> NDArray[np.int64]:
     return seed.generate_state(4, np.uint32).astype(np.int64)
 
 
-def describe(grid: Grid, seed: np.random.SeedSequence, source: str, **settings: int) -> dict[str, Any]:
+def describe(grid: Grid, seed: np.random.SeedSequence, jobs: Sequence[Job], **settings: int) -> dict[str, Any]:
     """Return the attributes of a run that are known before it starts; what is swept is a coordinate instead."""
     problem, optimizer = grid.problem, grid.optimizer
     values = {h.keyword: h.value for h in optimizer.hyperparameters if h.keyword and h.keyword not in grid.axes}
@@ -62,7 +64,8 @@ def describe(grid: Grid, seed: np.random.SeedSequence, source: str, **settings: 
         **settings,
         "rng_entropy": str(seed.entropy),
         "rng_spawn_key": str(tuple(seed.spawn_key)),
-        "kernel": digest(source),
+        "kernel": ", ".join(dict.fromkeys(digest(job.source) for job in jobs)),
+        "batches": " and ".join(sorted({"sufficient statistics" if job.shortcut else "examples" for job in jobs})),
         "versions": versions(),
     }
 
