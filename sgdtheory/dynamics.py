@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from sgdtheory.errors import ArgumentError
+from sgdtheory.errors import ArgumentError, NoClosedFormError
 from sgdtheory.laws import Data, Number
 from sgdtheory.optimizers import Optimizer, Update
 from sgdtheory.problem import Problem
@@ -129,7 +129,7 @@ def mean_step(problem: Problem, optimizer: Optimizer, batch_size: Number) -> tup
     problem : Problem
         With closed-form gradient and gradient noise.
     optimizer : Optimizer
-        Any rule here is affine in the gradient.
+        Affine in the gradient; its own noise is counted too.
     batch_size : number or Symbol
 
     Returns
@@ -137,16 +137,35 @@ def mean_step(problem: Problem, optimizer: Optimizer, batch_size: Number) -> tup
     mean : Matrix, shape (m, 1)
         In the state of ``make_dynamics(problem, optimizer)`` and the hyperparameter values.
     covariance : Matrix, shape (m, m)
+
+    Raises
+    ------
+    NoClosedFormError
+        If the rule is not affine in the gradient.
+
+    Examples
+    --------
+    >>> from sgdtheory import landscape
+    >>> from sgdtheory.optimizers import Langevin
+    >>> mean_step(landscape("w**2/2", ["w"]), Langevin(), 1)
+    (Matrix([[-eta*w + w]]), Matrix([[2*T*eta]]))
     """
     dynamics = make_dynamics(problem, optimizer)
     at = dict(zip(problem.coordinates, dynamics.gradient_at, strict=True))
     step = sp.Matrix(dynamics.step)
-    push = step.jacobian(dynamics.batch_gradient)
+    push, kick = (_slopes(step, inputs) for inputs in (dynamics.batch_gradient, dynamics.injected))
+    if push.has(*dynamics.batch_gradient):
+        raise NoClosedFormError(f"the step of {optimizer} is not affine in the gradient: its mean needs the whole law")
     mean_gradient = dict(zip(dynamics.batch_gradient, problem.gradient.xreplace(at), strict=True))
+    mean_gradient |= dict.fromkeys(dynamics.injected, sp.S.Zero)
     noise = sp.Matrix(problem.batch_noise(batch_size)).xreplace(at)
-    moments = step.xreplace(mean_gradient), push * noise * push.T
+    moments = step.xreplace(mean_gradient), push * noise * push.T + kick * kick.T
     hyper, bound = optimizer.values, dict(problem.parameters)
     return tuple(m.xreplace(hyper).xreplace(bound) for m in moments)
+
+
+def _slopes(step: sp.Matrix, inputs: tuple[sp.Symbol, ...]) -> sp.Matrix:
+    return sp.Matrix(step.rows, len(inputs), lambda i, j: sp.diff(step[i], inputs[j]))
 
 
 def _with_noise(update: Update, noise: sp.Symbol, own: sp.Symbol) -> Update:

@@ -1,4 +1,4 @@
-"""Laws of data: what a random symbol is, what a batch is, and exact expectations over either."""
+"""Laws of data: fresh examples or a finite data set, what a batch is, and exact expectations over either."""
 
 from __future__ import annotations
 
@@ -8,127 +8,50 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Literal, Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
+from sgdtheory.distributions import (
+    Law,
+    Normal,
+    Number,
+    Primitive,
+    Quantile,
+    Rademacher,
+    StudentT,
+    Uniform,
+    law_numbers,
+    law_symbols,
+    standard_deviation,
+)
 from sgdtheory.errors import ArgumentError, NoClosedFormError
-from sgdtheory.expressions import check_expression, check_name
+from sgdtheory.expressions import check_name
 
-Primitive: TypeAlias = Literal["normal", "uniform"]
-Number: TypeAlias = int | float | sp.Expr
+__all__ = [
+    "SAMPLINGS",
+    "Data",
+    "Dataset",
+    "Fresh",
+    "Law",
+    "Normal",
+    "Number",
+    "Primitive",
+    "Quantile",
+    "Rademacher",
+    "StudentT",
+    "Uniform",
+    "data_polynomial",
+    "data_symbol",
+    "law_numbers",
+    "law_symbols",
+    "standard_deviation",
+]
 
 SAMPLINGS = ("with replacement", "without replacement", "reshuffle", "one epoch", "full batch")
 _MAX_EXPLICIT_SUM = 256  # above this many samples a sum over a data set is only formed through moments
-
-
-class Law(Protocol):
-    """A distribution on the line, given as a transform of a primitive one."""
-
-    @property
-    def primitives(self) -> tuple[Primitive, ...]:
-        """The primitive draws it is made of: standard normal, or uniform on [0, 1)."""
-
-    def transform(self, *draws: sp.Expr) -> sp.Expr:
-        """Turn primitive draws into a draw of this law."""
-
-    def moment(self, order: int) -> sp.Expr:
-        """Return E[X^order] exactly."""
-
-
-@dataclass(frozen=True)
-class Normal:
-    """Normal law with density ∝ exp(−(x−mean)²/(2 std²)).
-
-    Parameters
-    ----------
-    mean, std : number or expression
-        Mean and standard deviation, std ≥ 0.
-
-    Examples
-    --------
-    >>> Normal(0, 2).moment(4)
-    48
-    """
-
-    mean: sp.Expr = sp.S.Zero
-    std: sp.Expr = sp.S.One
-
-    def __init__(self, mean: Number = 0, std: Number = 1) -> None:
-        _set(self, mean=mean, std=standard_deviation(std, "std"))
-
-    @property
-    def primitives(self) -> tuple[Primitive, ...]:
-        """One standard normal."""
-        return ("normal",)
-
-    def transform(self, draw: sp.Expr) -> sp.Expr:
-        """Return mean + std·draw."""
-        return self.mean + self.std * draw
-
-    def moment(self, order: int) -> sp.Expr:
-        """Return E[X^order] by the binomial formula and the double factorial."""
-        even = range(0, _order(order) + 1, 2)
-        terms = (sp.binomial(order, k) * self.mean ** (order - k) * self.std**k * sp.factorial2(k - 1) for k in even)
-        return sp.Add(*terms)
-
-
-@dataclass(frozen=True)
-class Uniform:
-    """Uniform law on [low, high).
-
-    Examples
-    --------
-    >>> Uniform(-1, 1).moment(2)
-    1/3
-    """
-
-    low: sp.Expr = sp.S.Zero
-    high: sp.Expr = sp.S.One
-
-    def __init__(self, low: Number = 0, high: Number = 1) -> None:
-        _set(self, low=low, high=high)
-        if (self.high - self.low).is_negative:
-            raise ArgumentError("low, high", (low, high), "low <= high", "swap them")
-
-    @property
-    def primitives(self) -> tuple[Primitive, ...]:
-        """One uniform on [0, 1)."""
-        return ("uniform",)
-
-    def transform(self, draw: sp.Expr) -> sp.Expr:
-        """Return low + (high − low)·draw."""
-        return self.low + (self.high - self.low) * draw
-
-    def moment(self, order: int) -> sp.Expr:
-        """Return the mean of x^order over the interval, as a polynomial in its ends."""
-        return sp.Add(*(self.low**j * self.high ** (order - j) for j in range(_order(order) + 1))) / (order + 1)
-
-
-@dataclass(frozen=True)
-class Rademacher:
-    """A fair sign, −1 or +1.
-
-    Examples
-    --------
-    >>> Rademacher().moment(3), Rademacher().moment(4)
-    (0, 1)
-    """
-
-    @property
-    def primitives(self) -> tuple[Primitive, ...]:
-        """One uniform on [0, 1)."""
-        return ("uniform",)
-
-    def transform(self, draw: sp.Expr) -> sp.Expr:
-        """Return −1 below one half, +1 from there on."""
-        return sp.Piecewise((-1, draw < sp.Rational(1, 2)), (1, True))
-
-    def moment(self, order: int) -> sp.Expr:
-        """Return 1 for even orders, 0 for odd ones."""
-        return sp.Integer(1 - _order(order) % 2)
 
 
 @dataclass(frozen=True)
@@ -213,8 +136,9 @@ class Dataset:
     Parameters
     ----------
     sampling : {"with replacement", "without replacement", "reshuffle", "one epoch", "full batch"}
-        ``without replacement``: every batch has distinct samples and is independent of the others. ``reshuffle``: every epoch a new uniform order for every replica, batches without replacement, a last
-        incomplete batch dropped. ``one epoch``: the same, but no step beyond the first epoch.
+        ``without replacement``: every batch has distinct samples and is independent of the others. ``reshuffle``:
+        every epoch a new uniform order for every replica, batches without replacement, a last incomplete batch
+        dropped. ``one epoch``: the same, but no step beyond the first epoch.
     **columns : array_like, shape (n,)
         Data symbol (by name) → its n values.
 
@@ -321,19 +245,6 @@ def data_symbol(name: str) -> sp.Symbol:
     return sp.Symbol(check_name(name, "data"), real=True)
 
 
-def standard_deviation(value: Number, argument: str) -> sp.Expr:
-    """Return a standard deviation as an expression, unless it is negative."""
-    std = check_expression(value, None, argument)
-    if std.is_negative:
-        raise ArgumentError(argument, value, "a number >= 0", "give the standard deviation, not its negative")
-    return std
-
-
-def law_symbols(law: Law) -> set[sp.Symbol]:
-    """Return the symbols among the parameters of a law."""
-    return set().union(*(entry.free_symbols for entry in vars(law).values() if isinstance(entry, sp.Basic)))
-
-
 def _mean(*factors: NDArray[np.float64]) -> float:
     """Return the mean of the product of columns; a moment that overflows is refused."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -341,17 +252,6 @@ def _mean(*factors: NDArray[np.float64]) -> float:
     if not np.isfinite(mean):
         raise ArgumentError("data", "a moment beyond float64", "moments below 1.8e308", "rescale the columns")
     return mean
-
-
-def _set(value: object, **fields: Number) -> None:
-    for name, entry in fields.items():
-        object.__setattr__(value, name, check_expression(entry, None, name))
-
-
-def _order(order: int) -> int:
-    if not isinstance(order, (int, np.integer, sp.Integer)) or order < 0:
-        raise ArgumentError("order", order, "a whole number >= 0")
-    return int(order)
 
 
 def _column(name: str, column: ArrayLike) -> NDArray[np.float64]:

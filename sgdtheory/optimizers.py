@@ -368,6 +368,11 @@ def with_weight_decay(optimizer: Optimizer, weight_decay: Number = λ, decoupled
     -------
     Optimizer
 
+    Raises
+    ------
+    ArgumentError
+        If the optimizer has weight decay already.
+
     References
     ----------
     Loshchilov, Hutter (2019), Decoupled weight decay regularization.
@@ -377,6 +382,8 @@ def with_weight_decay(optimizer: Optimizer, weight_decay: Number = λ, decoupled
     >>> with_weight_decay(SGD(lr=0.1), 0.01).update(gradient=0).displacement
     -0.001*theta
     """
+    if any(h.keyword == "weight_decay" for h in optimizer.hyperparameters):
+        raise ArgumentError("optimizer", repr(optimizer), "an optimizer without weight decay", "add it once")
     values = _hyperparameters({"weight_decay": weight_decay})
     name = f"{optimizer.name}, {'decoupled' if decoupled else 'coupled'} weight decay"
     if decoupled:
@@ -435,13 +442,18 @@ def _root(square: sp.Expr, form: str) -> sp.Expr:
 
 def _checked(keyword: str, value: Number) -> sp.Expr | sp.Tuple:
     if isinstance(value, (list, tuple, np.ndarray, sp.Tuple)):
-        entries = [_checked(keyword, entry) for entry in value]
-        if not entries or np.ndim(value) != 1 or not all(entry.is_number for entry in entries):
-            raise ArgumentError(keyword, value, "a sweep: a non-empty list of numbers")
-        return sp.Tuple(*entries)
+        return _sweep(keyword, value)
     domain = _DOMAINS[keyword][1]
     number = check_expression(value, None, keyword)
     inside = domain.contains(number)
     if not number.has(t) and (inside == sp.false or (number.is_number and inside != sp.true)):
         raise ArgumentError(keyword, value, f"a number in {domain}", "learning rates and momenta are not negative")
     return number
+
+
+def _sweep(keyword: str, values: Sequence[Number] | np.ndarray | sp.Tuple) -> sp.Tuple:
+    given = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    entries = [_checked(keyword, entry) for entry in given] if isinstance(given, list) else []
+    if not entries or not all(isinstance(entry, sp.Expr) and entry.is_number for entry in entries):
+        raise ArgumentError(keyword, values, "a sweep: a non-empty list of numbers")
+    return sp.Tuple(*entries)

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import sympy as sp
 
-from sgdtheory.errors import ArgumentError
+from sgdtheory.errors import ArgumentError, NoClosedFormError
 from sgdtheory.expressions import as_scalar, check_expression, check_name, parse
 from sgdtheory.laws import Data, Dataset, Fresh, Normal, Number, law_symbols, standard_deviation
 
@@ -38,11 +38,15 @@ class Problem:
         Whether a squared error carries the factor ½. It is not guessed: it is stated, and every result repeats it.
     name : str
         Shown in results and figures.
+    perturbation : sequence of d expressions or str, optional
+        ξ(w; data), added to the gradient of every example: noise that is the gradient of no loss, such as additive
+        noise whose size depends on w. Its mean over the data must be 0 at every w. None by default.
 
     Raises
     ------
     ArgumentError
-        For unsupported functions, repeated coordinates, or parameters the loss does not have.
+        For unsupported functions, repeated coordinates, parameters the loss does not have, or a perturbation that is
+        not known to have mean 0.
 
     Examples
     --------
@@ -59,6 +63,7 @@ class Problem:
     parameters: tuple[tuple[sp.Symbol, sp.Expr], ...]
     convention: str
     name: str
+    perturbation: tuple[sp.Expr, ...]
 
     def __init__(
         self,
@@ -68,6 +73,7 @@ class Problem:
         parameters: Mapping[sp.Symbol | str, Number] | None = None,
         convention: str = "as given",
         name: str = "user problem",
+        perturbation: Sequence[sp.Expr | str] | None = None,
     ) -> None:
         data = Fresh() if data is None else data
         if not isinstance(data, (Fresh, Dataset)):
@@ -75,7 +81,9 @@ class Problem:
         coordinates = _coordinates(coordinates, data)
         if convention not in CONVENTIONS:
             raise ArgumentError("convention", convention, " | ".join(CONVENTIONS))
-        loss, bound = _canonical(example_loss, coordinates, data, parameters or {})
+        rows = _rows(perturbation, len(coordinates))
+        (loss, *noise), bound = _canonical(example_loss, rows, coordinates, data, parameters or {})
+        _refuse_mean(noise, data, bound)
         for field, value in {
             "example_loss": loss,
             "coordinates": coordinates,
@@ -83,6 +91,7 @@ class Problem:
             "parameters": bound,
             "convention": convention,
             "name": name,
+            "perturbation": tuple(noise),
         }.items():
             object.__setattr__(self, field, value)
 
@@ -94,14 +103,15 @@ class Problem:
     @property
     def free_parameters(self) -> tuple[sp.Symbol, ...]:
         """The symbols, of the loss or the data law, that have no value yet."""
-        used = self.example_loss.free_symbols | _law_symbols(self.data)
+        used = _law_symbols(self.data).union(*(e.free_symbols for e in (self.example_loss, *self.perturbation)))
         known = {*self.coordinates, *self.data.symbols, *(s for s, _ in self.parameters)}
         return tuple(sorted(used - known, key=lambda s: s.name))
 
     @cached_property
     def example_gradient(self) -> sp.ImmutableMatrix:
-        """∇ℓ, shape (d, 1)."""
-        return _gradient(self.example_loss, self.coordinates)
+        """∇ℓ + ξ, shape (d, 1)."""
+        slopes = _gradient(self.example_loss, self.coordinates)
+        return sp.ImmutableMatrix([slope + noise for slope, noise in zip(slopes, self.perturbation, strict=True)])
 
     @cached_property
     def loss(self) -> sp.Expr:
@@ -120,7 +130,7 @@ class Problem:
 
     @cached_property
     def gradient_noise(self) -> sp.ImmutableMatrix:
-        """Σ(w) = Cov ∇ℓ of one example, shape (d, d)."""
+        """Σ(w) = Cov(∇ℓ + ξ) of one example, shape (d, d)."""
         g = self.example_gradient
 
         def entry(i: int, j: int) -> sp.Expr:
@@ -154,7 +164,8 @@ class Problem:
             if name not in known:
                 raise ArgumentError(name, value, f"the parameters {', '.join(known) or 'none'}", "check the spelling")
         merged = {s.name: v for s, v in self.parameters} | values
-        return Problem(self.example_loss, self.coordinates, self.data, merged, self.convention, self.name)
+        shared = (self.convention, self.name, self.perturbation)
+        return Problem(self.example_loss, self.coordinates, self.data, merged, *shared)
 
     def population(self) -> Problem:
         """Return the same loss without sampling: every step sees the exact gradient."""
@@ -168,10 +179,13 @@ def landscape(
     noise_std: Number = 0,
     covariance: sp.Matrix | None = None,
     name: str = "landscape",
+    noise_root: sp.Matrix | None = None,
 ) -> Problem:
-    """Return the problem whose example gradient is ∇L(w) + ξ, with ξ normal of constant covariance.
+    """Return the problem whose example gradient is ∇L(w) + C(w)·ξ, with ξ standard normal: of covariance C(w)·C(w)ᵀ.
 
-    The example loss is L(w) + w·ξ, so the population loss is L itself.
+    Constant noise is the gradient of w·Cξ and stands in the example loss, L(w) + w·Cξ; noise that depends on w is in
+    general no gradient and stands in the perturbation. The population loss is L itself. A step takes the noise at the
+    point where it takes the gradient.
 
     Parameters
     ----------
@@ -181,8 +195,10 @@ def landscape(
     noise_std : number or Symbol
         Standard deviation σ of every gradient component, independent across components.
     covariance : Matrix, shape (d, d), optional
-        Covariance of ξ instead of σ²·1. Constant; symbols allowed.
+        Covariance of the noise instead of σ²·1; symbols allowed. It may depend on w if it is diagonal.
     name : str
+    noise_root : Matrix, shape (d, d), optional
+        C(w) instead; any matrix of expressions in w.
 
     Returns
     -------
@@ -191,28 +207,28 @@ def landscape(
     Raises
     ------
     ArgumentError
-        If both kinds of noise are given, the shape is wrong, or the covariance is not a constant covariance.
+        If two kinds of noise are given, the shape is wrong, or the covariance is none.
 
     Examples
     --------
     >>> double_well = landscape("(w**2 - 1)**2/4", ["w"], noise_std=sp.Rational(1, 10))
     >>> double_well.gradient[0].factor(), double_well.gradient_noise[0]
     (w*(w - 1)*(w + 1), 1/100)
+    >>> landscape("w**2/2", ["w"], noise_root=[[sp.Symbol("w")]]).gradient_noise
+    Matrix([[w**2]])
     """
     named = _coordinates(coordinates, Fresh())
     population_loss = parse(loss, named, "loss") if isinstance(loss, str) else check_expression(loss, None, "loss")
-    std = standard_deviation(noise_std, "noise_std")
-    if covariance is None and std == 0:
+    root = _noise_root(named, noise_std, covariance, noise_root)
+    if root is None:
         return Problem(population_loss, named, Fresh(), name=name)
-    if covariance is not None and std != 0:
-        raise ArgumentError("noise_std, covariance", (noise_std, covariance), "one of the two")
-    matrix = std**2 * sp.eye(len(named)) if covariance is None else as_matrix(covariance, "covariance", len(named))
-    _refuse_names(matrix, named, "covariance" if std == 0 else "noise_std", "constants", "write it into example_loss")
-    root = std * sp.eye(len(named)) if covariance is None else _root(matrix)
     data = Fresh(**{f"xi_{w.name}": Normal(0, 1) for w in named})
-    _refuse_names(population_loss, data.symbols, "loss", "names other than those of the noise", "rename the symbol")
-    pull = (sp.Matrix([list(named)]) * root * sp.Matrix(data.symbols))[0]
-    return Problem(population_loss + pull, named, data, name=name)
+    for argument, value in {"loss": population_loss, "noise": root}.items():
+        _refuse_names(value, data.symbols, argument, "names other than those of the noise", "rename the symbol")
+    noise = root * sp.Matrix(data.symbols)
+    if root.has(*named):
+        return Problem(population_loss, named, data, name=name, perturbation=list(noise))
+    return Problem(population_loss + (sp.Matrix([list(named)]) * noise)[0], named, data, name=name)
 
 
 def as_matrix(value: sp.Matrix | Sequence[Sequence[Number]], argument: str, size: int | None = None) -> sp.Matrix:
@@ -224,6 +240,37 @@ def as_matrix(value: sp.Matrix | Sequence[Sequence[Number]], argument: str, size
         shown = f"shape {value.shape}" if hasattr(value, "shape") else repr(value)
         raise ArgumentError(argument, shown, f"a square matrix, shape {(n, n)}")
     return sp.Matrix([[check_expression(entry, None, argument) for entry in row] for row in rows])
+
+
+def _noise_root(
+    coordinates: tuple[sp.Symbol, ...], noise_std: Number, covariance: sp.Matrix | None, noise_root: sp.Matrix | None
+) -> sp.Matrix | None:
+    """Return C from whichever kind of noise is given, or None where there is none."""
+    std = standard_deviation(noise_std, "noise_std")
+    kinds = {"noise_std": noise_std if std != 0 else None, "covariance": covariance, "noise_root": noise_root}
+    given = {argument: value for argument, value in kinds.items() if value is not None}
+    if len(given) > 1:
+        raise ArgumentError(", ".join(given), tuple(given.values()), "one of them")
+    if "noise_std" in given:
+        _refuse_names(std, coordinates, "noise_std", "constants", "give it as noise_root")
+        return std * sp.eye(len(coordinates))
+    own = {w.name: w for w in coordinates}
+    for argument, value in given.items():
+        matrix = as_matrix(value, argument, len(coordinates))
+        matrix = matrix.xreplace({s: own[s.name] for s in matrix.free_symbols if s.name in own})
+        return matrix if argument == "noise_root" else _covariance_root(matrix, coordinates)
+    return None
+
+
+def _covariance_root(covariance: sp.Matrix, coordinates: tuple[sp.Symbol, ...]) -> sp.Matrix:
+    """Return C with C·Cᵀ = covariance; of a covariance that depends on w only if it is diagonal."""
+    if not covariance.is_symmetric() or covariance.is_positive_semidefinite is False:
+        raise ArgumentError("covariance", covariance, "a symmetric positive semidefinite matrix")
+    if not covariance.has(*coordinates):
+        return _root(covariance)
+    if not covariance.is_diagonal():
+        raise ArgumentError("covariance", covariance, "a constant or diagonal matrix", "give its root as noise_root")
+    return covariance.applyfunc(sp.sqrt)
 
 
 def _refuse_names(
@@ -251,26 +298,57 @@ def _coordinates(given: Sequence[sp.Symbol | str], data: Data) -> tuple[sp.Symbo
     return tuple(sp.Symbol(n, real=True) for n in names)
 
 
+def _rows(perturbation: Sequence[sp.Expr | str] | None, dimension: int) -> list[sp.Expr | str]:
+    if perturbation is None:
+        return [sp.S.Zero] * dimension
+    if isinstance(perturbation, (str, sp.Expr)) or not isinstance(perturbation, Iterable):
+        raise ArgumentError("perturbation", repr(perturbation), "a sequence of expressions", "write [...]")
+    rows = list(perturbation)
+    if len(rows) != dimension:
+        raise ArgumentError("perturbation", f"{len(rows)} expressions", f"{dimension}: one a coordinate")
+    return rows
+
+
+def _refuse_mean(noise: Sequence[sp.Expr], data: Data, bound: tuple[tuple[sp.Symbol, sp.Expr], ...]) -> None:
+    """Refuse a perturbation whose mean over the data is not known to be 0: the mean gradient would not be ∇L."""
+    for entry in noise:
+        try:
+            mean = sp.expand(data.mean(entry).xreplace(dict(bound)))
+        except NoClosedFormError as error:
+            raise ArgumentError("perturbation", str(entry), "expressions with a known mean, 0", str(error)) from error
+        if mean != 0:
+            fix = "subtract it, and add what it is the gradient of to the loss"
+            raise ArgumentError("perturbation", f"{entry}, whose mean is {mean}", "expressions of mean 0", fix)
+
+
 def _canonical(
-    loss: sp.Expr | str, coordinates: tuple[sp.Symbol, ...], data: Data, parameters: Mapping[sp.Symbol | str, Number]
-) -> tuple[sp.Expr, tuple[tuple[sp.Symbol, sp.Expr], ...]]:
-    """Match symbols by name, check the loss, and pair parameters with their values."""
+    loss: sp.Expr | str,
+    perturbation: Sequence[sp.Expr | str],
+    coordinates: tuple[sp.Symbol, ...],
+    data: Data,
+    parameters: Mapping[sp.Symbol | str, Number],
+) -> tuple[list[sp.Expr], tuple[tuple[sp.Symbol, sp.Expr], ...]]:
+    """Match symbols by name, check the loss and the perturbation, and pair parameters with their values."""
     own = {s.name: s for s in (*coordinates, *data.symbols)}
     law = _by_name(_law_symbols(data), "data")
     if set(law) & set(own):
         raise ArgumentError("data", f"laws that depend on {sorted(set(law) & set(own))}", "constant laws", _STATE_FIX)
     given = _given(parameters)
     known = own | law
-    if isinstance(loss, str):
-        extra = [sp.Symbol(n, real=True) for n in given if n not in known]
-        loss = parse(loss, [*known.values(), *extra], "example_loss")
-    loss = check_expression(loss, None, "example_loss")
-    loss = loss.xreplace({s: known[s.name] for s in loss.free_symbols if s.name in known})
-    free = {n: s for n, s in _by_name(loss.free_symbols | set(law.values()), "example_loss").items() if n not in own}
+    text_symbols = [*known.values(), *(sp.Symbol(n, real=True) for n in given if n not in known)]
+
+    def read(expression: sp.Expr | str, argument: str) -> sp.Expr:
+        parsed = parse(expression, text_symbols, argument) if isinstance(expression, str) else expression
+        checked = check_expression(parsed, None, argument)
+        return checked.xreplace({s: known[s.name] for s in checked.free_symbols if s.name in known})
+
+    read_all = [read(loss, "example_loss"), *(read(entry, "perturbation") for entry in perturbation)]
+    used = set(law.values()).union(*(e.free_symbols for e in read_all))
+    free = {n: s for n, s in _by_name(used, "example_loss").items() if n not in own}
     unknown = sorted(set(given) - set(free))
     if unknown:
         raise ArgumentError("parameters", unknown, f"symbols of the problem: {', '.join(free) or 'none'}")
-    return loss, tuple((free[n], _parameter_value(free[n], v)) for n, v in given.items())
+    return read_all, tuple((free[n], _parameter_value(free[n], v)) for n, v in given.items())
 
 
 def _parameter_value(symbol: sp.Symbol, value: Number) -> sp.Expr:
@@ -318,8 +396,6 @@ def _gradient(loss: sp.Expr, coordinates: Sequence[sp.Symbol]) -> sp.ImmutableMa
 
 def _root(covariance: sp.Matrix) -> sp.Matrix:
     """Return the lower triangular R with R Rᵀ = covariance; a zero pivot is a direction without noise of its own."""
-    if not covariance.is_symmetric() or covariance.is_positive_semidefinite is False:
-        raise ArgumentError("covariance", covariance, "a symmetric positive semidefinite matrix")
     d = covariance.rows
     root = sp.zeros(d, d)
     for j in range(d):

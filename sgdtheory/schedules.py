@@ -5,6 +5,7 @@ Any expression in `sgdtheory.symbols.step` is a schedule; these are the usual on
 
 from __future__ import annotations
 
+import numpy as np
 import sympy as sp
 
 from sgdtheory.errors import ArgumentError
@@ -21,9 +22,9 @@ def steps(initial: Number, factor: Number, every: int) -> sp.Expr:
     >>> [steps(1, sp.Rational(1, 2), 2).subs(t, k) for k in (1, 2, 3, 5)]
     [1, 1, 1/2, 1/4]
     """
-    if not isinstance(every, int) or isinstance(every, bool) or every < 1:
-        raise ArgumentError("every", every, "a whole number of steps >= 1")
-    return _number("initial", initial) * _number("factor", factor) ** sp.floor((t - 1) / sp.Integer(every))
+    every = _count("every", every)
+    # half a step on, the same whole number for every t, so that no rounding of the fraction can miss it
+    return _number("initial", initial) * _number("factor", factor) ** sp.floor((t - sp.Rational(1, 2)) / every)
 
 
 def power(initial: Number, exponent: Number, offset: Number = 0) -> sp.Expr:
@@ -56,10 +57,15 @@ def cosine(initial: Number, total: int, final: Number = 0) -> sp.Expr:
     >>> [cosine(1, 4).subs(t, k) for k in (1, 3, 5, 9)]
     [1, 1/2, 0, 0]
     """
-    if not isinstance(total, int) or isinstance(total, bool) or total < 1:
-        raise ArgumentError("total", total, "a whole number of steps >= 1")
+    total = _count("total", total)
     low = _number("final", final)
     return low + (_number("initial", initial) - low) * (1 + sp.cos(sp.pi * sp.Min(t - 1, total) / total)) / 2
+
+
+def _count(argument: str, value: object) -> int:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise ArgumentError(argument, value, "a whole number of steps >= 1")
+    return int(value)
 
 
 def _number(argument: str, value: Number) -> sp.Expr:

@@ -166,7 +166,7 @@ def test_degrees_may_be_numpy_integers() -> None:
         (lambda: quadratic(sp.eye(2), sp.eye(3)), "covariance", "shape (3, 3)"),
         (lambda: quadratic(sp.eye(2)), "covariance", "sigma**2"),
         (lambda: quadratic(1, -1), "covariance", "-1"),
-        (lambda: quadratic(1, COORDINATES[0] * 0 + sp.Symbol("w") ** 2), "covariance", "w"),
+        (lambda: quadratic(sp.eye(2), [[1, sp.Symbol("w1")], [sp.Symbol("w1"), 1]]), "covariance", "w1"),
         (lambda: single_feature("w1", ["w1"], -1), "noise_std", "-1"),
         (lambda: single_feature("w1", ["w1"], convention="as given"), "convention", "as given"),
         (lambda: single_feature("w1", ["w1"], convention=["half"]), "convention", "half"),

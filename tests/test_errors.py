@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from sgdtheory import ArgumentError, Dataset, Fresh, Normal, Problem, Rademacher, Uniform, landscape, quadratic
+from sgdtheory import (
+    ArgumentError,
+    Dataset,
+    Fresh,
+    Normal,
+    Problem,
+    Quantile,
+    Rademacher,
+    StudentT,
+    Uniform,
+    landscape,
+    quadratic,
+)
 
 w, y = sp.symbols("w y", real=True)
 a = sp.Symbol("a", positive=True)
@@ -52,6 +64,26 @@ LAWS: list[Case] = [
     (lambda: Normal().moment(-1), "order", "-1"),
     (lambda: Uniform().moment(1.5), "order", "1.5"),
     (lambda: Rademacher().moment("2"), "order", "2"),
+    (lambda: StudentT(0), "dof", "0"),
+    (lambda: StudentT(-1.5), "dof", "-1.5"),
+    (lambda: StudentT(-a), "dof", "-a"),
+    (lambda: StudentT(INF), "dof", "oo"),
+    (lambda: StudentT(NAN), "dof", "nan"),
+    (lambda: StudentT("3"), "dof", "'3'"),
+    (lambda: StudentT(3, scale=-1), "scale", "-1"),
+    (lambda: StudentT(3).moment(-1), "order", "-1"),
+    (lambda: Quantile("u + v"), "function", "unknown symbol 'v'"),
+    (lambda: Quantile(a * sp.Symbol("u")), "function", "unknown symbol 'a'"),
+    (lambda: Quantile(sp.Lambda((a, w), a)), "function", "Lambda"),
+    (lambda: Quantile(None), "function", "None"),
+    (lambda: Quantile(""), "function", "''"),
+    (lambda: Quantile("__import__('os')"), "function", "__import__"),
+    (lambda: Quantile("sqrt(u - 1/2)"), "function", "nan at u"),
+    (lambda: Quantile("(u - 1/2)**(1/3)"), "function", "nan at u"),
+    (lambda: Quantile("sqrt(u - 1/1000)"), "function", "nan at u"),
+    (lambda: Quantile("log(1 - 1000*u/999)"), "function", "nan at u"),
+    (lambda: Quantile("exp(1000*(1 + u))"), "function", "inf at u"),
+    (lambda: Quantile("1/(u - 63/128)"), "function", "nan at u"),
     (lambda: Fresh(x=1), "x", "1"),
     (lambda: Fresh(x=Normal), "x", "Normal"),
     (lambda: Fresh(x=Normal(), y=Normal(sp.Symbol("x"))), "y", "depends on ['x']"),
@@ -126,6 +158,17 @@ LOSSES: list[Case] = [
     (lambda: problem(example_loss=a * w + sp.Symbol("a") * w**2), "example_loss", "two symbols named a"),
     (lambda: problem(example_loss=w * sp.Symbol("_")), "example_loss", "'_'"),
     (lambda: problem(example_loss=w * sp.Symbol("A", commutative=False)), "example_loss", "symbol 'A'"),
+    (lambda: problem(perturbation=w), "perturbation", "w"),
+    (lambda: problem(perturbation="w"), "perturbation", "'w'"),
+    (lambda: problem(perturbation=3), "perturbation", "3"),
+    (lambda: problem(perturbation=[]), "perturbation", "0 expressions"),
+    (lambda: problem(perturbation=[w]), "perturbation", "w, whose mean is w"),
+    (lambda: problem(perturbation=["w*x"]), "perturbation", "unknown symbol 'x'"),
+    (lambda: problem(perturbation=["w*x**2"], data=Fresh(x=Normal())), "perturbation", "whose mean is w"),
+    (lambda: problem(perturbation=["exp(x)"], data=Fresh(x=Normal())), "perturbation", "exp(x)"),
+    (lambda: problem(perturbation=["w*x"], data=Fresh(x=StudentT(1))), "perturbation", "w*x"),
+    (lambda: problem(perturbation=["x"], data=Dataset(x=[1, 2])), "perturbation", "whose mean is 1.5"),
+    (lambda: problem(perturbation=[sp.I * w]), "perturbation", "I"),
 ]
 
 PROBLEMS: list[Case] = [
@@ -161,8 +204,13 @@ LANDSCAPES: list[Case] = [
     (lambda: landscape("w**2", ["w"], noise_std=sp.Symbol("w", positive=True)), "noise_std", "w"),
     (lambda: landscape("w**2", ["w"], 1, sp.eye(1)), "noise_std, covariance", "(1, Matrix([[1]]))"),
     (lambda: landscape("w**2", ["w"], covariance=sp.eye(2)), "covariance", "shape (2, 2)"),
-    (lambda: landscape("w**2", ["w"], covariance=sp.Matrix([[w**2]])), "covariance", "w"),
-    (lambda: landscape("w**2", ["w"], covariance=sp.Matrix([[sp.Symbol("w")]])), "covariance", "w"),
+    (lambda: landscape("w + u", ["w", "u"], covariance=[[1 + w**2, w], [w, 1]]), "covariance", "w**2 + 1"),
+    (lambda: landscape("w + u", ["w", "u"], covariance=[[1, w], [0, 1]]), "covariance", "[1, w]"),
+    (lambda: landscape("w**2", ["w"], covariance=[[-(w**2) - 1]]), "covariance", "-w**2 - 1"),
+    (lambda: landscape("w**2", ["w"], 1, noise_root=[[w]]), "noise_std, noise_root", "(1, [[w]])"),
+    (lambda: landscape("w**2", ["w"], noise_root=[[w, 1]]), "noise_root", "[[w, 1]]"),
+    (lambda: landscape("w**2", ["w"], noise_root=[["w"]]), "noise_root", "'w'"),
+    (lambda: landscape("w**2", ["w"], noise_root=[[sp.Symbol("xi_w")]]), "noise", "xi_w"),
     (lambda: landscape("w**2", ["w"], covariance=[[-1]]), "covariance", "-1"),
     (lambda: landscape("w**2", ["w"], covariance=[[NAN]]), "covariance", "nan"),
     (lambda: landscape("w**2", ["w"], covariance="1"), "covariance", "'1'"),
@@ -223,6 +271,10 @@ def test_the_message_names_argument_value_and_what_is_allowed(case: str) -> None
         lambda v: problem().batch_noise(v),
         lambda v: Normal(v),
         lambda v: Dataset(x=[v]),
+        lambda v: StudentT(v),
+        lambda v: Quantile(v),
+        lambda v: landscape("w**2", ["w"], noise_root=[[v]]),
+        lambda v: problem(perturbation=[v]),
     ],
 )
 def test_no_argument_is_evaluated(use: Callable[[object], object], value: object) -> None:

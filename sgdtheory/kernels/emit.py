@@ -18,7 +18,7 @@ from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.kernels import random
 from sgdtheory.kernels.loop import loop
-from sgdtheory.kernels.lower import Block, Program, Recording, Start, lower
+from sgdtheory.kernels.lower import POSITIONS, Block, Noise, Program, Recording, Start, lower
 from sgdtheory.kernels.printer import print_expression
 from sgdtheory.kernels.text import arguments, names, primitives
 
@@ -53,6 +53,24 @@ def u32(context, x):
     return types.uint32(x), generate
 
 
+f32 = np.float32
+
+
+@intrinsic
+def bits32(context, x):
+    return types.int32(types.float32), lambda _, builder, signature, a: builder.bitcast(a[0], ir.IntType(32))
+
+
+@intrinsic
+def single_of(context, i):
+    def generate(_, builder, signature, arguments):
+        narrow = signature.args[0].bitwidth <= 32
+        word = arguments[0] if narrow else builder.trunc(arguments[0], ir.IntType(32))
+        return builder.bitcast(word, ir.FloatType())
+
+    return types.float32(i), generate
+
+
 @intrinsic
 def bits(context, x):
     return types.int64(types.float64), lambda _, builder, signature, a: builder.bitcast(a[0], ir.IntType(64))
@@ -63,7 +81,7 @@ def float_of(context, i):
     return types.float64(types.int64), lambda _, builder, signature, a: builder.bitcast(a[0], ir.DoubleType())
 """
 _PYTHON_HEAD = f"""
-from sgdtheory.kernels.plain import {_MATH}, bits, float_of, u32
+from sgdtheory.kernels.plain import {_MATH}, bits, bits32, f32, float_of, single_of, u32
 
 import numpy as np
 
@@ -81,8 +99,9 @@ def emit(
     dynamics: Dynamics,
     start: Start = None,
     target: Target = "numba",
-    recording: Recording = Recording(),
+    recording: Recording = POSITIONS,
     means: BatchMeans | None = None,
+    noise: Noise = "float64",
 ) -> str:
     """Return the source of a simulator for the Dynamics.
 
@@ -96,6 +115,8 @@ def emit(
         What is kept of a run besides the positions.
     means : BatchMeans, optional
         Draw these instead of the examples of a batch.
+    noise : {"float64", "float32"}
+        Grade of normal draws.
 
     Returns
     -------
@@ -109,14 +130,15 @@ def emit(
     """
     if target not in TARGETS:
         raise ArgumentError("target", target, " | ".join(TARGETS))
-    program = lower(dynamics, start, recording, means)
+    program = lower(dynamics, start, recording, means, noise)
     functions = _functions(program)
+    run = loop(program)
     parts = [
         _legend(dynamics),
         _HEADS[target],
-        *(f"@inline\n{_plain_source(function)}" for function in random.FUNCTIONS),
+        *(f"@inline\n{source}" for source in _spliced(run)),
         *(map(_with_float64, functions) if target == "python" else functions),
-        loop(program),
+        run,
     ]
     return "\n\n".join(part.strip("\n") + "\n" for part in parts)
 
@@ -139,6 +161,15 @@ def _legend(dynamics: Dynamics) -> str:
 
 def _harmless(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*(\[[A-Za-z0-9_]+\])?", name) else "(unprinted)"
+
+
+def _spliced(text: str) -> list[str]:
+    """Return the sources of the random-number functions a text calls, directly or through others, in their order."""
+    needed: list[str] = []
+    for function in reversed(random.FUNCTIONS):
+        if re.search(rf"\b{function.__name__}\(", "".join((text, *needed))):
+            needed.insert(0, _plain_source(function))
+    return needed
 
 
 def _plain_source(function: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sgdtheory.kernels import random
 from sgdtheory.kernels.lower import Draws, Program
 from sgdtheory.kernels.text import arguments, assign, at_lane, indent, lanes, names, primitives
@@ -9,6 +11,10 @@ from sgdtheory.kernels.text import arguments, assign, at_lane, indent, lanes, na
 LANES = 128
 """Replicas advanced together: enough to fill vector registers, few enough for the first-level cache."""
 
+_GRADES = {"float64": 2, "float32": 4}
+"""How many normal numbers four random words give."""
+_SPARES = ["spare", "spare1", "spare2"]
+"""Where numbers go that nobody wants: several, since a loop that writes one array under two names is not vectorised."""
 _RETRY_SLOTS = 2**16
 """Where the further trials of a χ² number have their addresses, far from the first ones."""
 _SHUFFLED = ("one epoch", "reshuffle", "without replacement")
@@ -34,9 +40,15 @@ def _workspace(program: Program) -> list[str]:
     sampled = program.data is None
     drawn: set[str] = set()
     for draws in filter(None, (program.start, program.data)):
-        drawn |= {*names("n", draws.normals), *names("u", draws.uniforms), *names("k", len(draws.chi_squares))}
+        together = _together(program, draws) if draws is program.data else 1
+        drawn |= {
+            *names("n", together * draws.normals),
+            *names("u", draws.uniforms),
+            *names("k", len(draws.chi_squares)),
+        }
     floats = [*names("s", m), *names("e", d), *names("g", d), *names("z", program.injected)]
-    floats += [*sorted(drawn | ({"u0"} if sampled else set())), *(names("x", k) if sampled else []), "spare"]
+    floats += [*sorted(drawn | ({"u0"} if sampled else set())), *(names("x", k) if sampled else [])]
+    floats += _SPARES if program.noise == "float32" else _SPARES[:1]
     return [
         f"words = np.empty((4, {LANES}), np.uint32)",
         *(f"{name} = np.empty({LANES})" for name in floats),
@@ -58,9 +70,9 @@ def _block(program: Program) -> list[str]:
         *(["order[:, :] = np.arange(data.shape[0])", "taken = 0"] if program.sampling in _SHUFFLED else []),
         "row = 0",
         "for step in range(record[-1] + 1):",
+        "    for i in range(scheduled.shape[0]):",
+        "        p[scheduled[i]] = schedule[i, step]",
         "    if step > 0:",
-        "        for i in range(scheduled.shape[0]):",
-        "            p[scheduled[i]] = schedule[i, step]",
         *indent(_step(program), 2),
         *indent(_outcome(program)),
         "    if step == record[row]:",
@@ -74,7 +86,7 @@ def _start(program: Program) -> list[str]:
     if program.start is None:
         return lanes(*(f"s{i}[lane] = points[top + lane, {i}]" for i in range(d)))
     call = f"start({arguments(*at_lane(primitives(program.start)), 'q')})"
-    return [*_draw(program.start, random.START, "0", "0"), *lanes(assign(at_lane(names("s", d)), call))]
+    return [*_draw(program, program.start, random.START, "0", "0"), *lanes(assign(at_lane(names("s", d)), call))]
 
 
 def _outcome(program: Program) -> list[str]:
@@ -115,20 +127,19 @@ def _step(program: Program) -> list[str]:
     state, e, g, z = names("s", m), names("e", d), names("g", d), names("z", program.injected)
     at = assign(at_lane(e), f"gradient_at({arguments(*at_lane(state), 'p')})")
     move = assign(at_lane(state), f"step_state({arguments(*at_lane(state + g + z), 'p')})")
-    noise = _pairs("normals", z, random.STEP, "step", "0")
+    noise = _normals(program, z, random.STEP, "step", "0")
     if program.data and program.sampling == "batch means":
         x = names("x", k)
         source = assign(x, f"example({arguments(*at_lane(primitives(program.data)), 'batch', 'p')})")
         gradient = assign(at_lane(g), f"example_gradient({arguments(*at_lane(e), *x, 'p')})")
-        return [*_draw(program.data, random.DATA, "step", "0"), *noise, *lanes(at, source, gradient, move)]
+        return [*_draw(program, program.data, random.DATA, "step", "0"), *noise, *lanes(at, source, gradient, move)]
     if program.sampling == "fresh" and k == 0:
         gradient = assign(at_lane(g), f"example_gradient({arguments(*at_lane(e), 'p')})")
         return [*noise, *lanes(at, gradient, move)]
     return [
         *_begin_batch(program),
         *lanes(at, *(f"{name} = 0.0" for name in at_lane(g))),
-        "for b in range(batch):",
-        *indent(_example(program)),
+        *_batch(program),
         *noise,
         *lanes(*(f"{name} /= batch" for name in at_lane(g)), move),
     ]
@@ -141,19 +152,55 @@ def _begin_batch(program: Program) -> list[str]:
     return ["taken = 0"] if program.sampling == "without replacement" else []
 
 
-def _example(program: Program) -> list[str]:
-    """Add one example's gradient to the sums of all lanes."""
+def _batch(program: Program) -> list[str]:
+    """Sum the gradients of a batch's examples."""
     d, _, k, _, _ = program.sizes
-    x, h, e = names("x", k), names("h", d), at_lane(names("e", d))
-    sums = [f"g{i}[lane] += h{i}" for i in range(d)]
-    if program.data:
-        source = assign(x, f"example({arguments(*at_lane(primitives(program.data)), 'p')})")
-        gradient = assign(h, f"example_gradient({arguments(*e, *x, 'p')})")
-        return [*_draw(program.data, random.DATA, "step", "b"), *lanes(source, gradient, *sums)]
-    # gathers in a loop of their own: one load at a computed address makes a whole loop scalar
-    gather = lanes(*(f"x{i}[lane] = data[index[lane], {i}]" for i in range(k)))
-    gradient = assign(h, f"example_gradient({arguments(*e, *at_lane(x), 'p')})")
-    return [*_pick(program), *gather, *lanes(gradient, *sums)]
+    if program.data is None:
+        x, h = at_lane(names("x", k)), names("h", d)
+        # gathers in a loop of their own: one load at a computed address makes a whole loop scalar
+        gather = lanes(*(f"{name} = data[index[lane], {i}]" for i, name in enumerate(x)))
+        return ["for b in range(batch):", *indent([*_pick(program), *gather, *lanes(*_gradient(program, x, h))])]
+    together = _together(program, program.data)
+    if together == 1:
+        draws = _draw(program, program.data, random.DATA, "step", "b")
+        return ["for b in range(batch):", *indent([*draws, *lanes(*_fresh(program, 0))])]
+    draw = partial(_normals, program, names("n", together * program.data.normals), random.DATA, "step")
+    rest = [
+        line
+        for i in range(together - 1)
+        for line in (f"if batch % {together} > {i}:", *indent(lanes(*_fresh(program, i))))
+    ]
+    return [
+        f"for b in range(batch // {together}):",
+        *indent([*draw("b"), *lanes(*(line for i in range(together) for line in _fresh(program, i)))]),
+        f"if batch % {together} > 0:",
+        *indent([*draw(f"batch // {together}"), *rest]),
+    ]
+
+
+def _together(program: Program, draws: Draws) -> int:
+    """Return how many examples share one draw of random words, so that none of its numbers is wasted."""
+    size = _GRADES[program.noise]
+    shared = draws.normals > 0 and draws.uniforms == 0 and size % draws.normals == 0
+    return size // draws.normals if shared else 1
+
+
+def _fresh(program: Program, place: int) -> list[str]:
+    """Add the gradient of a fresh example, the one at this place among those drawn together."""
+    assert program.data
+    d, _, k, _, _ = program.sizes
+    first = place * program.data.normals
+    numbers = [f"n{first + i}" for i in range(program.data.normals)] + names("u", program.data.uniforms)
+    x = names("x", k)
+    return [assign(x, f"example({arguments(*at_lane(numbers), 'p')})"), *_gradient(program, x, names("h", d))]
+
+
+def _gradient(program: Program, x: list[str], h: list[str]) -> list[str]:
+    e = at_lane(names("e", len(h)))
+    return [
+        assign(h, f"example_gradient({arguments(*e, *x, 'p')})"),
+        *(f"g{i}[lane] += {name}" for i, name in enumerate(h)),
+    ]
 
 
 def _pick(program: Program) -> list[str]:
@@ -177,26 +224,31 @@ def _pick(program: Program) -> list[str]:
     ]
 
 
-def _draw(draws: Draws, stream: int, step: str, slot: str) -> list[str]:
+def _draw(program: Program, draws: Draws, stream: int, step: str, slot: str) -> list[str]:
     """Draw the primitives of a block, each pair at its own slot."""
-    calls = -(-draws.normals // 2) + -(-draws.uniforms // 2)
+    calls = -(-draws.normals // _GRADES[program.noise]) + -(-draws.uniforms // 2)
     slot = f"{slot}*{calls}" if calls > 1 and slot != "0" else slot
-    lines = _pairs("normals", names("n", draws.normals), stream, step, slot)
-    lines += _pairs("uniforms", names("u", draws.uniforms), stream, step, slot, len(lines))
+    lines = _normals(program, names("n", draws.normals), stream, step, slot)
+    lines += _fill("uniforms", 2, names("u", draws.uniforms), stream, step, slot, len(lines))
     for i, fewer in enumerate(draws.chi_squares):
         z, u = f"n{draws.normals - len(draws.chi_squares) + i}", f"u{draws.uniforms - len(draws.chi_squares) + i}"
         retry, degrees = (i + 1) * _RETRY_SLOTS, f"batch - {fewer}" if fewer else "batch"
-        lines.append(
-            f"fill_chi_squares(key, base, {step}, {retry}, {stream}, count, {z}, {u}, k{i}, float({degrees}))"
-        )
+        lines.append(f"fill_chi_squares(key, base, {step}, {retry}, {stream}, count, {z}, {u}, k{i}, float({degrees}))")
     return lines
 
 
-def _pairs(kind: str, targets: list[str], stream: int, step: str, slot: str, done: int = 0) -> list[str]:
-    """Fill arrays two at a time, the slots counted on from those already done."""
+def _normals(program: Program, targets: list[str], stream: int, step: str, slot: str) -> list[str]:
+    """Fill arrays with standard normals, two of full precision or four of float32 grade at a time."""
+    kind = "single_normals" if program.noise == "float32" else "normals"
+    return _fill(kind, _GRADES[program.noise], targets, stream, step, slot)
+
+
+def _fill(kind: str, size: int, targets: list[str], stream: int, step: str, slot: str, done: int = 0) -> list[str]:
+    """Fill arrays so many at a time, each group at its own slot, counted on from those already done."""
     lines = []
-    for call, first in enumerate(range(0, len(targets), 2), done):
-        second = targets[first + 1] if first + 1 < len(targets) else "spare"
+    for call, first in enumerate(range(0, len(targets), size), done):
+        group = targets[first : first + size]
+        group += _SPARES[: size - len(group)]
         address = slot if not call else str(call) if slot == "0" else f"{slot} + {call}"
-        lines.append(f"fill_{kind}(key, base, {step}, {address}, {stream}, count, words, {targets[first]}, {second})")
+        lines.append(f"fill_{kind}(key, base, {step}, {address}, {stream}, count, words, {arguments(*group)})")
     return lines

@@ -8,7 +8,8 @@ alone and no user-chosen name can reach it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import sympy as sp
 
@@ -16,9 +17,11 @@ from sgdtheory.derive.sufficient import BatchMeans
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.expressions import check_condition, check_expression
-from sgdtheory.laws import Fresh, Law, Number
+from sgdtheory.laws import Fresh, Law, Number, law_numbers, law_symbols
 from sgdtheory.symbols import batch_size
 
+Noise = Literal["float64", "float32"]
+NOISES = ("float64", "float32")
 Start = tuple[Number | Law, ...] | None
 """Where replicas start, one entry a coordinate; None where the points are given as an array."""
 
@@ -40,6 +43,10 @@ class Recording:
     memory: bool = False
     observables: tuple[sp.Expr, ...] = ()
     events: tuple[sp.Basic, ...] = ()
+
+
+POSITIONS = Recording()
+"""Nothing but the coordinates."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,8 @@ class Program:
         State, ``p`` → what is recorded; conditions whose first step is kept.
     injected : int
         Standard normal numbers a step draws for the optimizer, ``z0, z1, …``.
+    noise : str
+        Grade of normal draws.
     """
 
     start: Draws | None
@@ -100,10 +109,15 @@ class Program:
     recorded: Block
     events: Block
     injected: int
+    noise: Noise
 
 
 def lower(
-    dynamics: Dynamics, start: Start, recording: Recording = Recording(), means: BatchMeans | None = None
+    dynamics: Dynamics,
+    start: Start,
+    recording: Recording = POSITIONS,
+    means: BatchMeans | None = None,
+    noise: Noise = "float64",
 ) -> Program:
     """Rename, check and simplify a Dynamics for printing; draw a batch's `means` instead of its examples if given.
 
@@ -117,11 +131,12 @@ def lower(
     gradients = _names("g", dynamics.batch_gradient)
     parameters = _names("p", (symbol for symbol, _ in dynamics.parameters))
     injected = _names("z", dynamics.injected)
-    known = state | data | gradients | parameters | injected
+    seen = state | parameters  # what can be seen between two steps
+    known = seen | data | gradients | injected
     kept = dynamics.coordinates + (dynamics.memory if recording.memory else ())
 
-    def block(expressions: Iterable[sp.Expr], where: str) -> Block:
-        return _block([check_expression(e, known, where).xreplace(known) for e in expressions])
+    def block(expressions: Iterable[sp.Expr], where: str, names: dict[sp.Symbol, sp.Symbol] = known) -> Block:
+        return _block([check_expression(e, names, where).xreplace(names) for e in expressions])
 
     sampling = dynamics.data.sampling if means is None else "batch means"
     gradient = dynamics.example_gradient if means is None else means.gradient
@@ -134,9 +149,10 @@ def lower(
         step=block(dynamics.step, "step"),
         sampling=sampling,
         sizes=(len(dynamics.coordinates), len(state), len(data), len(parameters), len(start_numbers)),
-        recorded=block((*kept, *recording.observables), "observables"),
-        events=_block([check_condition(e, known, "events").xreplace(known) for e in recording.events]),
+        recorded=block((*kept, *recording.observables), "observables", seen),
+        events=_block([check_condition(e, seen, "events").xreplace(seen) for e in recording.events]),
         injected=len(injected),
+        noise=noise,
     )
 
 
@@ -159,9 +175,7 @@ def start_values(start: Sequence[Number | Law]) -> tuple[sp.Expr, ...]:
 
 
 def _law_numbers(entry: Number | Law) -> list[Number]:
-    if not hasattr(entry, "transform"):
-        return [entry]
-    return [getattr(entry, field.name) for field in fields(entry)]  # type: ignore[arg-type]
+    return list(law_numbers(entry).values()) if hasattr(entry, "transform") else [entry]
 
 
 def _start(start: Sequence[Number | Law]) -> Draws:
@@ -170,7 +184,11 @@ def _start(start: Sequence[Number | Law]) -> Draws:
     symbolic: list[sp.Expr | Law] = []
     for entry in start:
         numbers = [sp.Symbol(f"q{next(counter)}", real=True) for _ in _law_numbers(entry)]
-        symbolic.append(type(entry)(*numbers) if hasattr(entry, "transform") else numbers[0])
+        if hasattr(entry, "transform"):
+            named = dict(zip(law_numbers(entry), numbers, strict=True))
+            symbolic.append(replace(entry, **named) if named else entry)  # type: ignore[type-var]
+        else:
+            symbolic.append(numbers[0])
     return _draws(symbolic, {})
 
 
@@ -182,7 +200,7 @@ def _draws(laws: Sequence[sp.Expr | Law], names: dict[sp.Symbol, sp.Symbol]) -> 
             expressions.append(law)
             continue
         named = {sp.Dummy(real=True): _next_draw(kind, counts) for kind in law.primitives}
-        own = {s: names.get(s, s) for s in _free_symbols(law)}
+        own = {s: names.get(s, s) for s in law_symbols(law)}
         unknown = [s.name for s in own if s not in names and not s.name.startswith("q")]
         if unknown:
             raise ArgumentError("data", f"symbols {unknown} in a law", "parameters of the problem", "bind them")
@@ -194,10 +212,6 @@ def _draws(laws: Sequence[sp.Expr | Law], names: dict[sp.Symbol, sp.Symbol]) -> 
 def _next_draw(kind: str, counts: dict[str, int]) -> sp.Symbol:
     counts[kind] += 1
     return sp.Symbol(f"{kind[0]}{counts[kind] - 1}", real=True)
-
-
-def _free_symbols(law: Law) -> set[sp.Symbol]:
-    return set().union(*(sp.sympify(getattr(law, f.name)).free_symbols for f in fields(law)))  # type: ignore[arg-type]
 
 
 def _names(prefix: str, symbols: Iterable[sp.Symbol]) -> dict[sp.Symbol, sp.Symbol]:

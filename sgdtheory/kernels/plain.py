@@ -48,6 +48,21 @@ def bits(x: float) -> int:
     return int(struct.unpack("<q", struct.pack("<d", x))[0])
 
 
+def f32(x: float) -> np.float32:
+    """Return a number rounded to float32."""
+    return np.float32(x)
+
+
+def bits32(x: np.float32) -> int:
+    """Return the 32 bits of a float32 as a whole number."""
+    return int(struct.unpack("<i", struct.pack("<f", x))[0])
+
+
+def single_of(i: int) -> np.float32:
+    """Return the float32 with these 32 bits."""
+    return np.float32(struct.unpack("<f", struct.pack("<i", i))[0])
+
+
 def float_of(i: int) -> float:
     """Return the float with these 64 bits."""
     return float(struct.unpack("<d", struct.pack("<q", i))[0])

@@ -18,7 +18,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdtheory.kernels.plain import bits, float_of, u32
+from sgdtheory.kernels.plain import bits, bits32, f32, float_of, single_of, u32
 
 Words = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
@@ -139,6 +139,44 @@ def normal_pair(x0: int, x1: int, x2: int, x3: int) -> tuple[float, float]:
     return radius * cosine, radius * sine
 
 
+def log_of_single(x: float) -> float:
+    """Return log x for a positive float32 in float32: `log_of_positive` with the shorter polynomial C libraries use."""
+    shifted = bits32(x) + 0x4AFB0D
+    k = f32((shifted >> 23) - 127)
+    f = single_of((shifted & 0x7FFFFF) + 0x3F3504F3) - f32(1.0)
+    s = f / (f32(2.0) + f)
+    z = s * s
+    w = z * z
+    r = z * (f32(0.66666662693) + w * f32(0.28498786688)) + w * (f32(0.40000972152) + w * f32(0.24279078841))
+    half = f32(0.5) * f * f
+    return s * (half + r) + k * f32(9.0580006145e-06) - half + f + k * f32(0.69313812256)
+
+
+def turn_of_single(u: float) -> tuple[float, float]:
+    """Return (cos 2πu, sin 2πu) for a float32 in [0, 1) in float32, as `turn` does in float64."""
+    quarter = (f32(4.0) * u + f32(12582912.0)) - f32(12582912.0)
+    a = (u - f32(0.25) * quarter) * f32(6.283185307179586)
+    z = a * a
+    s = a + a * z * (f32(-0.16666667) + z * (f32(0.008333333) + z * (f32(-0.00019841270) + z * f32(2.7557319e-06))))
+    c = f32(0.041666668) + z * (f32(-0.0013888889) + z * (f32(2.4801587e-05) + z * f32(-2.7557319e-07)))
+    c = f32(1.0) + z * (f32(-0.5) + z * c)
+    swapped = (quarter == f32(1.0)) | (quarter == f32(3.0))
+    cosine = s if swapped else c
+    sine = c if swapped else s
+    return (
+        -cosine if (quarter == f32(1.0)) | (quarter == f32(2.0)) else cosine,
+        -sine if (quarter == f32(2.0)) | (quarter == f32(3.0)) else sine,
+    )
+
+
+def single_normal_pair(x: int, y: int) -> tuple[float, float]:
+    """Return two standard normals of float32 grade from two words: 24 bits, at most 6.7 in size."""
+    u = f32(x) * f32(2.3283064365386963e-10) + f32(1.1641532182693481e-10)
+    radius = f32(sqrt(f32(-2.0) * log_of_single(u)))
+    cosine, sine = turn_of_single(f32(y >> 8) * f32(5.960464477539063e-08))
+    return radius * cosine, radius * sine
+
+
 def chi_square_trial(z: float, u: float, dof: float) -> float:
     """Return a χ² number of dof ≥ 2 degrees of freedom from a normal and a uniform one, or −1 if this trial fails.
 
@@ -201,6 +239,31 @@ def fill_normals(
         b[lane] = v
 
 
+def fill_single_normals(
+    key: Words,
+    base: int,
+    step: int,
+    slot: int,
+    stream: int,
+    count: int,
+    words: NDArray[np.uint32],
+    a: Floats,
+    b: Floats,
+    c: Floats,
+    d: Floats,
+) -> None:
+    """Draw four standard normals of float32 grade for each of the replicas base … base+count−1."""
+    fill_words(key, base, step, slot, stream, count, words)
+    for lane in range(count):
+        n, m = single_normal_pair(words[0, lane], words[1, lane])
+        a[lane] = n
+        b[lane] = m
+    for lane in range(count):
+        n, m = single_normal_pair(words[2, lane], words[3, lane])
+        c[lane] = n
+        d[lane] = m
+
+
 def fill_chi_squares(
     key: Words, base: int, step: int, slot: int, stream: int, count: int, z: Floats, u: Floats, out: Floats, dof: float
 ) -> None:
@@ -228,10 +291,14 @@ FUNCTIONS = (
     log_of_positive,
     turn,
     normal_pair,
+    log_of_single,
+    turn_of_single,
+    single_normal_pair,
     chi_square_trial,
     fill_words,
     fill_uniforms,
     fill_normals,
+    fill_single_normals,
     fill_chi_squares,
 )
 """In the order they are spliced."""

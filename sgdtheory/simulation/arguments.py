@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import sympy as sp
@@ -21,6 +22,13 @@ Init: TypeAlias = Number | Law | Sequence[Number | Law] | NDArray[np.float64]
 ADDRESSES = 2**32
 """Replicas and steps are 32-bit words of a random number's address."""
 _MEMORY_LIMIT = 4 * 2**30
+FEWER = "record fewer steps, run fewer replicas at a time, or keep='moments'"
+OWN_NAMES = (
+    "w", "memory", "mean", "variance", "finite", "replica", "step", "coordinate", "buffer", "quantity", "diverged_at",
+    "diverged", "diverged_fraction", "stability_limit",
+)  # fmt: skip
+"""Names in a result that nothing of the user's may have, nor any that begins as follows."""
+_OWN_PREFIXES = ("histogram_", "bin_", "lr_sharpness_")
 
 
 def whole(argument: str, value: object, low: int, high: int) -> int:
@@ -64,7 +72,8 @@ def recorded(record: int | Sequence[int], steps: int, replicas: int) -> NDArray[
     """Return the recorded steps, increasing."""
     if isinstance(record, (int, np.integer)) and not isinstance(record, bool):
         every = whole("record", record, 1, ADDRESSES)
-        fits_memory(replicas, steps // every + 1, 1)  # or the list of steps itself would not fit
+        # or the list of steps itself would not fit
+        fits_memory("replicas, record", FEWER, replicas=replicas, recorded_steps=steps // every + 1)
         return np.unique(np.append(np.arange(0, steps + 1, every), steps))
     chosen = np.asarray(record)
     fine = chosen.ndim == 1 and chosen.size > 0 and np.issubdtype(chosen.dtype, np.integer)
@@ -103,21 +112,17 @@ def _one_start(entry: object) -> None:
         check_expression(number, (), "init")
 
 
-def fits_memory(replicas: int, recorded: int, width: int) -> None:
-    """Refuse a result that would not fit in memory, with advice."""
-    need = 8 * replicas * recorded * width
+def fits_memory(argument: str, fix: str, **sizes: int) -> None:
+    """Refuse an array of floats that would not fit in memory, with advice; sizes by what is counted."""
+    need = 8 * math.prod(sizes.values())
     if need > _MEMORY_LIMIT:
-        every = -(-need // _MEMORY_LIMIT)
-        raise ArgumentError(
-            "replicas, record",
-            f"{replicas} replicas × {recorded} recorded steps × {width} entries = {need / 2**30:.1f} GiB",
-            f"at most {_MEMORY_LIMIT / 2**30:.0f} GiB",
-            f"record every {every}-th step or fewer, or run fewer replicas at a time",
-        )
+        shown = " × ".join(f"{size} {what.replace('_', ' ')}" for what, size in sizes.items())
+        allowed = f"at most {_MEMORY_LIMIT / 2**30:.0f} GiB"
+        raise ArgumentError(argument, f"{shown} = {need / 2**30:.1f} GiB", allowed, fix)
 
 
 def schedule_of(hyperparameter: Hyperparameter, steps: int) -> NDArray[np.float64]:
-    """Return a hyperparameter's value at every step 0 … T (that of step 0 is not used).
+    """Return a hyperparameter's value at every step 0 … T; that of step 0, which only observables see, is the first's.
 
     Raises
     ------
@@ -140,15 +145,30 @@ def schedule_of(hyperparameter: Hyperparameter, steps: int) -> NDArray[np.float6
     return np.array(values)
 
 
+def free_names(argument: str, names: Iterable[object], taken: Iterable[str] = ()) -> None:
+    """Refuse names that are no plain words or stand for something else in the result."""
+    taken = (*OWN_NAMES, *taken)
+    for name in names:
+        if not isinstance(name, str) or not name.isidentifier() or name in taken or name.startswith(_OWN_PREFIXES):
+            allowed = f"plain words other than {', '.join((*taken, *_OWN_PREFIXES))}..."
+            raise ArgumentError(argument, name, allowed, "rename it")
+
+
+def named(argument: str, given: Mapping[str, Any] | None, entry: str) -> dict[str, Any]:
+    """Return what was given by name, nothing at all as an empty mapping."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ArgumentError(argument, given, f"a mapping of names to {entry}")
+    return dict(given or {})
+
+
 def named_expressions(
-    argument: str, given: Mapping[str, sp.Basic] | None, problem: Problem, taken: Sequence[str]
+    argument: str, given: Mapping[str, sp.Basic] | None, problem: Problem, taken: Iterable[str]
 ) -> tuple[tuple[str, ...], tuple[sp.Basic, ...]]:
     """Return names and expressions, their symbols matched by name to the problem's coordinates and parameters."""
     own = {s.name: s for s in (*problem.coordinates, *(s for s, _ in problem.parameters))}
-    items = dict(given or {})
-    for name, expression in items.items():
-        if not isinstance(name, str) or not name.isidentifier() or name in taken:
-            raise ArgumentError(argument, name, f"names other than {', '.join(taken)}")
+    items = named(argument, given, "expressions")
+    free_names(argument, items, (*(w.name for w in problem.coordinates), *taken))
+    for expression in items.values():
         if not isinstance(expression, sp.Basic):
             raise ArgumentError(argument, expression, "a sympy expression", "text goes through sgd.parse")
     renamed = (e.xreplace({s: own[s.name] for s in e.free_symbols if s.name in own}) for e in items.values())

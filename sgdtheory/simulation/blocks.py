@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,6 +19,8 @@ from sgdtheory.simulation.summaries import GROUP, Reduction, Summary, summarise
 SAMPLE = 1024
 """Replicas whose ends are looked at for the curvature there."""
 _LARGEST_BLOCK = 65_536
+_LARGEST_PATH = 2**26
+"""Bytes of a block's path, where a smaller block can keep to it."""
 _BLOCKS_PER_WORKER = 4
 _SILENT_SECONDS = 2.0
 
@@ -114,8 +116,8 @@ def run_block(job: Job, first: int, count: int) -> Outcome:
             np.array(job.data), job.batch_size, np.array(job.record), np.array(job.schedule), np.array(job.scheduled),
             path, failed, passed,
         )  # fmt: skip
-    ends = path[: max(0, SAMPLE - first), [0, -1]]
-    return Outcome(path if job.reduction is None else summarise(path, job.reduction), failed, passed, ends)
+        ends = path[: max(0, SAMPLE - first), [0, -1]]
+        return Outcome(path if job.reduction is None else summarise(path, job.reduction), failed, passed, ends)
 
 
 def run_blocks(
@@ -133,6 +135,8 @@ def run_blocks(
     A block that is lost with its worker is run again here, with the same numbers. An interrupt (Ctrl-C) ends the run
     early: blocks that were collected by then stay.
     """
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ArgumentError("executor", executor, "a concurrent.futures.Executor, or None for threads")
     workers = worker_count(threads)
     blocks = [b for i, job in enumerate(jobs) for b in _cut(i, job, replicas, len(jobs), block_size, workers)]
     own = ThreadPoolExecutor(workers) if executor is None else None
@@ -141,9 +145,10 @@ def run_blocks(
     futures: dict[Future[Outcome], Block] = {}
     try:
         with _progress_bar(len(blocks), progress) as advance:
-            futures = {pool.submit(run_block, _part(jobs[b.job], b), b.first, b.count): b for b in blocks}
+            for block in blocks:
+                futures[_submit(pool, jobs[block.job], block)] = block
             for future in as_completed(futures):
-                block = futures[future]
+                block = futures.pop(future)  # nothing may hold on to a path that was collected
                 collect(block, _outcome(future, jobs[block.job], block, retry=own is None))
                 advance()
     except KeyboardInterrupt:
@@ -159,11 +164,22 @@ def run_blocks(
 def _cut(index: int, job: Job, replicas: int, jobs: int, block_size: int | None, workers: int) -> Iterator[Block]:
     """Cut an ensemble into blocks; summaries are made of whole groups, so that they do not depend on the cutting."""
     share = -(-replicas * jobs // (workers * _BLOCKS_PER_WORKER))
-    size = block_size or max(1, min(_LARGEST_BLOCK, share))
+    fit = _LARGEST_PATH // (8 * len(job.record) * job.width)
+    size = block_size or max(1, min(_LARGEST_BLOCK, share, fit))
     if job.reduction is not None:
         size = -(-size // GROUP) * GROUP
     for first in range(0, replicas, size):
         yield Block(index, first, min(size, replicas - first))
+
+
+def _submit(pool: Executor, job: Job, block: Block) -> Future[Outcome]:
+    """Hand a block to the executor; one whose workers died by now has lost it."""
+    try:
+        return pool.submit(run_block, _part(job, block), block.first, block.count)
+    except BrokenExecutor as error:
+        lost: Future[Outcome] = Future()
+        lost.set_exception(error)
+        return lost
 
 
 def _outcome(future: Future[Outcome], job: Job, block: Block, retry: bool) -> Outcome:

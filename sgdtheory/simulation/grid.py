@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TypeGuard
 
 import numpy as np
 import sympy as sp
 
 from sgdtheory.errors import ArgumentError
+from sgdtheory.expressions import check_expression
 from sgdtheory.laws import Number
 from sgdtheory.optimizers import Optimizer
 from sgdtheory.problem import Problem
+from sgdtheory.simulation.arguments import free_names, named
 
 Several = list[Number] | tuple[Number, ...] | np.ndarray
 
@@ -50,19 +53,19 @@ class Grid:
 
     def points(self) -> Iterator[Point]:
         """Yield every point, the last axis fastest."""
-        for values in product(*self.axes.values()):
-            chosen = dict(zip(self.axes, values, strict=True))
+        for numbers in product(*self.axes.values()):
+            chosen = dict(zip(self.axes, numbers, strict=True))
             hyper = tuple(
                 replace(h, value=sp.sympify(chosen[h.keyword])) if h.keyword in chosen else h
                 for h in self.optimizer.hyperparameters
             )
             own = {h.keyword for h in hyper} | {"batch_size"}
-            batch = int(chosen["batch_size"]) if "batch_size" in chosen else self.batch_size
+            batch = chosen.get("batch_size", self.batch_size)  # whole or not: that is checked with the data
             parameters = {name: value for name, value in chosen.items() if name not in own}
             optimizer = replace(self.optimizer, hyperparameters=hyper)
             values = optimizer.values  # with those that follow from others worked out
             optimizer = replace(optimizer, hyperparameters=tuple(replace(h, value=values[h.symbol]) for h in hyper))
-            yield Point(self.problem.bind(**parameters), optimizer, batch)
+            yield Point(self.problem.bind(**parameters), optimizer, batch)  # type: ignore[arg-type]
 
 
 def make_grid(
@@ -76,31 +79,31 @@ def make_grid(
     Raises
     ------
     ArgumentError
-        For an empty or repeated axis.
+        For an axis that is empty, holds anything but numbers, or has a name that is taken.
     """
+    own = {"batch_size", *(h.keyword for h in optimizer.hyperparameters)}
     axes: dict[str, tuple[float, ...]] = {
         h.keyword: tuple(map(float, h.value)) for h in optimizer.hyperparameters if isinstance(h.value, sp.Tuple)
     }
     single = batch_size
     if _several(batch_size):
-        axes["batch_size"], single = _axis("batch_size", batch_size), None  # type: ignore[arg-type]
+        axes["batch_size"], single = _axis("batch_size", batch_size), None
     fixed: dict[str, Number] = {}
-    for name, value in (parameters or {}).items():
+    for name, value in named("parameters", parameters, "numbers or lists of numbers").items():
         if _several(value):
-            if name in axes:
-                raise ArgumentError("parameters", name, "a name that is no hyperparameter", "rename the parameter")
-            axes[name] = _axis(name, value)  # type: ignore[arg-type]
+            free_names("parameters", [name], own)
+            axes[name] = _axis(name, value)
         else:
-            fixed[name] = value  # type: ignore[assignment]
+            fixed[name] = value
     return Grid(axes, problem.bind(**fixed), optimizer, single)  # type: ignore[arg-type]
 
 
-def _several(value: object) -> bool:
-    return isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) > 0
+def _several(value: object) -> TypeGuard[Several]:
+    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def _axis(name: str, values: Several) -> tuple[float, ...]:
-    axis = np.asarray(values)
-    if axis.ndim != 1 or axis.size == 0 or axis.dtype.kind not in "iuf" or not np.isfinite(axis).all():
-        raise ArgumentError(name, values, "a non-empty list of finite numbers")
-    return tuple(axis.tolist())
+    if len(values) == 0:
+        raise ArgumentError(name, values, "a non-empty list of numbers")
+    numbers = [check_expression(value, (), name) for value in values]
+    return tuple(int(n) if n.is_Integer else float(n) for n in numbers)

@@ -12,7 +12,7 @@ from sgdtheory.derive.sufficient import BatchMeans, batch_means
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.kernels.emit import emit
-from sgdtheory.kernels.lower import Recording, Start, start_values
+from sgdtheory.kernels.lower import Noise, Recording, Start, start_values
 from sgdtheory.laws import Dataset
 from sgdtheory.optimizers import Hyperparameter, Optimizer
 from sgdtheory.simulation.arguments import batch_of, schedule_of
@@ -35,6 +35,7 @@ def make_job(
     collector: Collector,
     steps: int,
     shortcut: bool | None,
+    noise: Noise,
 ) -> Job:
     """Return the job of one point of a sweep.
 
@@ -52,7 +53,7 @@ def make_job(
     batch = batch_of(point.problem, point.batch_size, steps)
     means = _means(dynamics, batch, shortcut)
     return Job(
-        source=_source(dynamics, start, collector.recording, means),
+        source=_source(dynamics, start, collector.recording, means, noise),
         key=key_of(seed),
         parameters=np.array([constants[symbol] for symbol in order]),
         start=np.array([float(q) for q in start_values(start)]) if start else np.zeros(0),
@@ -70,8 +71,8 @@ def make_job(
 
 
 @lru_cache(maxsize=64)
-def _source(dynamics: Dynamics, start: Start, recording: Recording, means: BatchMeans | None) -> str:
-    return emit(dynamics, start, "numba", recording, means)
+def _source(dynamics: Dynamics, start: Start, recording: Recording, means: BatchMeans | None, noise: Noise) -> str:
+    return emit(dynamics, start, "numba", recording, means, noise)
 
 
 def _means(dynamics: Dynamics, batch: int, shortcut: bool | None) -> BatchMeans | None:

@@ -82,18 +82,18 @@ def stability(
     """Return lr·λmax at the starts and the ends, and the limit below which a quadratic is stable.
 
     λmax is the largest Hessian eigenvalue of the population loss (median and largest over the finite ones of some
-    replicas); lr is that of the last step. NaN where there is no closed form: a loss that is not polynomial in the
-    data, more than 8 coordinates, a rule that is not linear in the gradient.
+    replicas). NaN where there is no closed form (a loss that is not polynomial in the data, more than 8 coordinates, a
+    rule that is not linear in the gradient) or no one lr (a schedule).
     """
     found = {"stability_limit": _limit(_without_rate(optimizer))}
     loss = _loss_or_none(problem)
-    (rate,) = (h.value for h in optimizer.hyperparameters if h.keyword == "lr")
+    rates = [float(h.value) for h in optimizer.hyperparameters if h.keyword == "lr" and h.value.is_number]
     for where, points in {"start": start, "end": end}.items():
         finite = points[np.isfinite(points).all(axis=1)]
         values = np.full(1, np.nan)
-        if loss is not None and rate.is_number and len(finite):
+        if loss is not None and rates and len(finite):
             with np.errstate(all="ignore"):  # a curvature that overflows is left out, like the replicas that did
-                all_values = float(rate) * loss.sharpness(finite)
+                all_values = rates[0] * loss.sharpness(finite)
             values = all_values[np.isfinite(all_values)] if np.isfinite(all_values).any() else values
         found |= {f"lr_sharpness_{where}_median": float(np.median(values))}
         found |= {f"lr_sharpness_{where}_max": float(np.max(values))}

@@ -13,7 +13,7 @@ from sgdtheory.kernels.lower import Recording
 from sgdtheory.simulation.blocks import SAMPLE, Block, Outcome
 from sgdtheory.simulation.grid import Grid, Point
 from sgdtheory.simulation.provenance import stability
-from sgdtheory.simulation.summaries import Reduction, Summary, combine
+from sgdtheory.simulation.summaries import Reduction, Summary, Total
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,7 +61,7 @@ class Collector:
         kept = (points, replicas, len(self.watched), self.width)
         self.path: NDArray[np.float64] | None = None
         self._path_shape = None if reduction else kept
-        self.summaries: list[dict[int, Summary]] = [{} for _ in range(points)]
+        self.totals = [Total(len(self.watched), self.width, reduction) for _ in range(points)] if reduction else []
         self.failed = np.full((points, replicas), _NOT_RUN, dtype=np.int64)
         self.passed = np.full((points, replicas, self.events), _NOT_RUN, dtype=np.int64)
         self.ends = np.full((points, min(SAMPLE, replicas), 2, self.width), np.nan)
@@ -69,16 +69,16 @@ class Collector:
     def add(self, block: Block, outcome: Outcome) -> None:
         """Put a finished block in its place."""
         rows = slice(block.first, block.first + block.count)
-        self.failed[block.job, rows] = outcome.failed
         self.passed[block.job, rows] = outcome.passed
         self.ends[block.job, block.first : block.first + len(outcome.ends)] = outcome.ends
         if isinstance(outcome.kept, Summary):
-            self.summaries[block.job][block.first] = outcome.kept
+            self.totals[block.job].add(block.first, block.count, outcome.kept)
         else:
             if self.path is None:  # not before the first block is there: arguments may still be refused
                 assert self._path_shape is not None
                 self.path = np.full(self._path_shape, np.nan)
             self.path[block.job, rows] = outcome.kept
+        self.failed[block.job, rows] = outcome.failed  # last: an interrupt before leaves the block marked as not run
 
     def dataset(self, points: Sequence[Point], attributes: dict[str, Any]) -> xr.Dataset:
         """Return everything with names, the axes of the sweep first."""
@@ -132,8 +132,8 @@ class Collector:
         assert self.reduction is not None
         quantities = [*(w.name for w in self.dynamics.coordinates), *self.names]
         shown = self._shown()
-        combined = [combine(parts, len(self.watched), self.width, self.reduction) for parts in self.summaries]
-        count, mean, variance = (np.array([c[i] for c in combined])[:, shown] for i in range(3))
+        moments = [total.moments() for total in self.totals]
+        count, mean, variance = (np.array([m[i] for m in moments])[:, shown] for i in range(3))
         variables: dict[str, tuple[tuple[str, ...], Any]] = {
             "finite": (("step",), count),
             "mean": (("step", "quantity"), mean),
@@ -142,7 +142,7 @@ class Collector:
         labels: dict[str, Any] = {"step": self.recorded, "quantity": quantities}
         for i, (quantity, edges) in enumerate(self.reduction.edges):
             name = quantities[quantity]
-            bins = np.array([c[3][i] for c in combined])[:, shown]
+            bins = np.array([total.bins[i] for total in self.totals])[:, shown]
             variables[f"histogram_{name}"] = (("step", f"bin_{name}"), bins)
             labels[f"bin_{name}"] = np.array([-np.inf, *edges])
         return variables, labels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,15 +50,20 @@ class Summary:
 
 def summarise(path: Array, reduction: Reduction) -> Summary:
     """Sum up the paths of a block, shape (replicas, recorded, width), group by group."""
-    finite = np.isfinite(path).all(axis=2)
+    finite = np.asarray(np.isfinite(path).all(axis=2))
     starts = np.arange(0, len(path), GROUP)
-    count = np.add.reduceat(finite.astype(np.int64), starts, axis=0)
-    known = np.where(finite[:, :, None], path, 0.0)
-    mean = np.add.reduceat(known, starts, axis=0) / np.maximum(count, 1)[:, :, None]
-    group = np.arange(len(path)) // GROUP
-    deviation = np.where(finite[:, :, None], path - mean[group], 0.0)
-    squares = np.add.reduceat(deviation**2, starts, axis=0)
+    count = np.add.reduceat(finite, starts, axis=0, dtype=np.int64)
+    groups = [_moments(path[i : i + GROUP], finite[i : i + GROUP]) for i in starts]
+    mean, squares = (np.array(parts) for parts in zip(*groups, strict=True))
     return Summary(count, mean, squares, tuple(_bins(path[:, :, i], finite, edges) for i, edges in reduction.edges))
+
+
+def _moments(path: Array, finite: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Mean and sum of squared deviations of one group's finite runs; 0 where there are none."""
+    alive = finite[:, :, None]
+    count = np.maximum(finite.sum(axis=0), 1)[:, None]
+    mean = np.where(alive, path, 0.0).sum(axis=0) / count
+    return mean, (np.where(alive, path - mean, 0.0) ** 2).sum(axis=0)
 
 
 def _bins(values: Array, finite: NDArray[np.bool_], edges: tuple[float, ...]) -> NDArray[np.int64]:
@@ -70,38 +74,58 @@ def _bins(values: Array, finite: NDArray[np.bool_], edges: tuple[float, ...]) ->
     return np.bincount(flat, minlength=size * values.shape[1]).reshape(values.shape[1], size)
 
 
-def combine(
-    parts: Mapping[int, Summary], recorded: int, width: int, reduction: Reduction
-) -> tuple[NDArray[np.int64], Array, Array, tuple[NDArray[np.int64], ...]]:
-    """Put blocks together in the order of their first replica; none at all give counts of 0.
+class Total:
+    """Everything summed up so far: groups are added one by one in their order, so that no cutting can be seen.
 
-    Returns
-    -------
-    count : int array, shape (recorded,)
-    mean, variance : float array, shape (recorded, width)
-        Of the finite runs; the variance with divisor count − 1, NaN below two runs.
-    bins : tuple of int arrays
+    A block that comes before its turn waits, so that memory does not grow with the ensemble.
+
+    Parameters
+    ----------
+    recorded, width : int
+    reduction : Reduction
     """
-    nothing = np.zeros((0, recorded))
-    empty = Summary(
-        nothing.astype(np.int64), *(np.zeros((0, recorded, width)),) * 2,
-        tuple(np.zeros((recorded, len(edges) + 1), dtype=np.int64) for _, edges in reduction.edges),
-    )  # fmt: skip
-    ordered = [empty, *(parts[first] for first in sorted(parts))]
-    n, mean, squares = (np.concatenate([getattr(p, name) for p in ordered]) for name in ("count", "mean", "squares"))
-    total = n.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        overall = (n[:, :, None] * mean).sum(axis=0) / total[:, None]
-        between = (n[:, :, None] * (mean - overall) ** 2).sum(axis=0)
-        variance = (squares.sum(axis=0) + between) / (total - 1)[:, None]
-    variance[total < 2] = np.nan
-    bins = tuple(np.sum([p.bins[i] for p in ordered], axis=0) for i in range(len(reduction.edges)))
-    return total, overall, variance, bins
+
+    def __init__(self, recorded: int, width: int, reduction: Reduction) -> None:
+        self.count = np.zeros((recorded, 1), dtype=np.int64)
+        self.mean, self.squares = np.zeros((recorded, width)), np.zeros((recorded, width))
+        self.bins = [np.zeros((recorded, len(edges) + 1), dtype=np.int64) for _, edges in reduction.edges]
+        self.waiting: dict[int, tuple[int, Summary]] = {}
+        self.next = 0
+
+    def add(self, first: int, count: int, part: Summary) -> None:
+        """Take the summary of replicas first … first+count−1."""
+        self.waiting[first] = (count, part)
+        while self.next in self.waiting:
+            size, summary = self.waiting.pop(self.next)
+            self._merge(summary)
+            self.next += size
+
+    def moments(self) -> tuple[NDArray[np.int64], Array, Array]:
+        """Return count, mean and variance of the finite runs; the variance NaN below two, the mean below one."""
+        for first in sorted(self.waiting):  # an interrupted run has gaps
+            self._merge(self.waiting.pop(first)[1])
+        variance = self.squares / np.maximum(self.count - 1, 1)
+        return self.count[:, 0], np.where(self.count > 0, self.mean, np.nan), np.where(self.count > 1, variance, np.nan)
+
+    def _merge(self, part: Summary) -> None:
+        """Add groups by the formula of Chan, Golub and LeVeque."""
+        with np.errstate(all="ignore"):  # runs about to diverge may overflow in the square
+            for n, mean, squares in zip(part.count[:, :, None], part.mean, part.squares, strict=True):
+                total = np.maximum(self.count + n, 1)
+                gap = np.where(n > 0, mean - self.mean, 0.0)
+                self.mean = self.mean + gap * (n / total)
+                self.squares = self.squares + squares + gap**2 * (self.count * (n / total))
+                self.count = self.count + n
+        for bins, own in zip(self.bins, part.bins, strict=True):
+            bins += own
 
 
 def checked_edges(argument: str, edges: ArrayLike) -> tuple[float, ...]:
     """Return the edges of a histogram as numbers, at least two, finite and increasing."""
-    values = np.asarray(edges, dtype=np.float64)
+    try:
+        values = np.asarray(edges, dtype=np.float64)
+    except (TypeError, ValueError):  # text, or rows of different lengths
+        values = np.zeros(0)
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all() or np.any(np.diff(values) <= 0):
         raise ArgumentError(argument, edges, "two or more finite, increasing edges", "np.linspace(low, high, bins + 1)")
     return tuple(map(float, values))
