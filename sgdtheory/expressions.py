@@ -89,8 +89,8 @@ def check_expression(expression: object, symbols: Iterable[sp.Symbol] | None, ar
     >>> check_expression(sp.besselj(0, x), [x], "loss")
     Traceback (most recent call last):
     sgdtheory.errors.ArgumentError: loss: got besselj(0, x); allowed: arithmetic and the functions exp, log, sqrt, \
-sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, erf, abs, sign, min, max, floor. Fix: write it with those, or add the \
-function to sgdtheory.expressions.
+sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, erf, abs, sign, min, max, floor. Fix: write it with those, or add \
+the function to sgdtheory.expressions.
     """
     tree = as_scalar(expression, argument)
     nodes = list(sp.preorder_traversal(tree))

@@ -15,7 +15,7 @@ import numpy as np
 from benchmark_peers import task
 from benchmark_peers.task import Array, Competitor, Size, precision
 
-# like ours: nothing reordered; errno and traps are what would keep sqrt and conditions from becoming vector instructions
+# no sum is reordered; without errno and traps, sqrt and conditions can become vector instructions
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 
 

@@ -42,10 +42,8 @@ def _ensemble(
 
     @jax.jit
     def solve(key: jax.Array) -> jax.Array:
-        noise = diffrax.ControlTerm(
-            lambda t, w, args: lineax.DiagonalLinearOperator(jnp.full_like(w, kick)),
-            path(jax.ShapeDtypeStruct((replicas,), jnp.float64), key),
-        )
+        brownian = path(jax.ShapeDtypeStruct((replicas,), jnp.float64), key)
+        noise = diffrax.ControlTerm(lambda t, w, _: lineax.DiagonalLinearOperator(jnp.full_like(w, kick)), brownian)
         drift = diffrax.ODETerm(lambda t, w, args: w - w * w * w)
         return diffrax.diffeqsolve(
             diffrax.MultiTerm(drift, noise), diffrax.Euler(), 0.0, end, task.WELL_LR,

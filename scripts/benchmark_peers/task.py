@@ -1,7 +1,8 @@
 """What everybody computes, and what a competitor is.
 
-Descent: f(w, x) = w₁w₂²x with fresh standard normal (x, y), half squared error, plain SGD on batches. With r = w₁w₂²
-the batch gradient is (r·mean x² − mean xy)·(w₂², 2w₁w₂), so it needs two sums: Σx² ~ χ²(B), and Σxy given Σx² ~ N(0, Σx²).
+Descent: f(w, x) = w₁w₂²x with fresh standard normal (x, y), half squared error, plain SGD on batches of B. With
+r = w₁w₂² the batch gradient is (r·mean x² − mean xy)·(w₂², 2w₁w₂), so it needs two sums: Σx² ~ χ²(B), and
+Σxy ~ N(0, Σx²) given Σx².
 Langevin: Euler steps on the double well ¼(w² − 1)², w' = w − η(w³ − w) + √(2ηT)·ζ.
 """
 

@@ -138,4 +138,4 @@ def _example_field(problem: Problem, argument: str, example: Mapping[str, Number
     if set(example) != set(names):
         raise ArgumentError(argument, sorted(example), f"a value for each of: {', '.join(names) or 'no data symbols'}")
     values = dict(problem.parameters) | {data_symbol(key): sp.sympify(value) for key, value in example.items()}
-    return descent_field(problem.example_loss.xreplace(values), problem.coordinates)
+    return sp.ImmutableMatrix(-problem.example_gradient.xreplace(values))

@@ -7,16 +7,17 @@ the cost of a step no longer grows with the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
 
+from sgdtheory import symbols
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.laws import Fresh, Normal, data_polynomial
-from sgdtheory.symbols import batch_size as B
 
 Powers = tuple[int, ...]
+B = symbols.batch_size
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,14 @@ def batch_means(dynamics: Dynamics) -> BatchMeans | None:
     if not isinstance(dynamics.data, Fresh) or not dynamics.data.symbols:
         return None
     polynomials = [data_polynomial(g, dynamics.data.symbols) for g in dynamics.example_gradient]
-    if any(p is None for p in polynomials) or not all(isinstance(law, Normal) for _, law in dynamics.data.laws):
+    laws = [law for _, law in dynamics.data.laws if isinstance(law, Normal)]
+    if any(p is None for p in polynomials) or len(laws) < len(dynamics.data.laws):
         return None
     monomials = sorted({powers for p in polynomials for powers, _ in p or () if any(powers)})
     draws = _Draws()
     means: dict[Powers, sp.Expr] = {}
     for part in _independent_parts(monomials):
-        found = _part_means(part, dynamics.data, draws)
+        found = _part_means(part, laws, draws)
         if found is None:
             return None
         means |= found
@@ -118,18 +120,18 @@ def _independent_parts(monomials: Iterable[Powers]) -> Iterator[list[Powers]]:
         yield part
 
 
-def _part_means(part: list[Powers], data: Fresh, draws: _Draws) -> dict[Powers, sp.Expr] | None:
+def _part_means(part: list[Powers], all_laws: Sequence[Normal], draws: _Draws) -> dict[Powers, sp.Expr] | None:
     """Return the means of the monomials of one group, or None if they are not those of one feature."""
     used = sorted({i for powers in part for i, k in enumerate(powers) if k})
     if len(part) == 1 and sum(part[0]) == 1:
-        law = data.laws[used[0]][1]
+        law = all_laws[used[0]]
         return {part[0]: law.transform(draws.normal() / sp.sqrt(B))}
     feature = next((i for i in used if all(_belongs(powers, i) for powers in part)), None)
     if feature is None:
         return None
-    x = data.laws[feature][1]
+    x = all_laws[feature]
     partners = [i for i in used if i != feature]
-    laws = {i: data.laws[i][1] for i in partners}
+    laws = {i: all_laws[i] for i in partners}
     centred = x.moment(1) == 0 and all(law.moment(1) == 0 for law in laws.values())
     if centred and all(powers[feature] and sum(powers) == 2 for powers in part):
         return _centred(part, feature, x, laws, draws)

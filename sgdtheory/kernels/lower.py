@@ -171,11 +171,11 @@ def _means(means: BatchMeans, parameters: dict[sp.Symbol, sp.Symbol]) -> Draws:
 
 def start_values(start: Sequence[Number | Law]) -> tuple[sp.Expr, ...]:
     """Return the numbers of a start, in the order kernels expect them (``q0, q1, …``)."""
-    return tuple(sp.sympify(n) for entry in start for n in _law_numbers(entry))
+    return tuple(sp.sympify(n) for entry in start for n in _numbers(entry).values())
 
 
-def _law_numbers(entry: Number | Law) -> list[Number]:
-    return list(law_numbers(entry).values()) if hasattr(entry, "transform") else [entry]
+def _numbers(entry: Number | Law) -> dict[str, Number]:
+    return dict(law_numbers(entry)) if hasattr(entry, "transform") else {"number": entry}  # type: ignore[arg-type]
 
 
 def _start(start: Sequence[Number | Law]) -> Draws:
@@ -183,12 +183,11 @@ def _start(start: Sequence[Number | Law]) -> Draws:
     counter = iter(range(len(start_values(start))))
     symbolic: list[sp.Expr | Law] = []
     for entry in start:
-        numbers = [sp.Symbol(f"q{next(counter)}", real=True) for _ in _law_numbers(entry)]
-        if hasattr(entry, "transform"):
-            named = dict(zip(law_numbers(entry), numbers, strict=True))
+        named = {name: sp.Symbol(f"q{next(counter)}", real=True) for name in _numbers(entry)}
+        if not hasattr(entry, "transform"):
+            symbolic.append(named["number"])
+        else:  # a law without numbers may be no dataclass
             symbolic.append(replace(entry, **named) if named else entry)  # type: ignore[type-var]
-        else:
-            symbolic.append(numbers[0])
     return _draws(symbolic, {})
 
 

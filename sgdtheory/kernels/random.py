@@ -22,6 +22,7 @@ from sgdtheory.kernels.plain import bits, bits32, f32, float_of, single_of, u32
 
 Words = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
+Single = np.float32
 
 START, DATA, INDEX, STEP = 0, 1, 2, 3
 """Streams: where replicas start, what fresh examples are, which samples a batch takes, noise of the optimizer's own."""
@@ -139,7 +140,7 @@ def normal_pair(x0: int, x1: int, x2: int, x3: int) -> tuple[float, float]:
     return radius * cosine, radius * sine
 
 
-def log_of_single(x: float) -> float:
+def log_of_single(x: Single) -> Single:
     """Return log x for a positive float32 in float32: `log_of_positive` with the shorter polynomial C libraries use."""
     shifted = bits32(x) + 0x4AFB0D
     k = f32((shifted >> 23) - 127)
@@ -152,7 +153,7 @@ def log_of_single(x: float) -> float:
     return s * (half + r) + k * f32(9.0580006145e-06) - half + f + k * f32(0.69313812256)
 
 
-def turn_of_single(u: float) -> tuple[float, float]:
+def turn_of_single(u: Single) -> tuple[Single, Single]:
     """Return (cos 2πu, sin 2πu) for a float32 in [0, 1) in float32, as `turn` does in float64."""
     quarter = (f32(4.0) * u + f32(12582912.0)) - f32(12582912.0)
     a = (u - f32(0.25) * quarter) * f32(6.283185307179586)
@@ -169,7 +170,7 @@ def turn_of_single(u: float) -> tuple[float, float]:
     )
 
 
-def single_normal_pair(x: int, y: int) -> tuple[float, float]:
+def single_normal_pair(x: int, y: int) -> tuple[Single, Single]:
     """Return two standard normals of float32 grade from two words: 24 bits, at most 6.7 in size."""
     u = f32(x) * f32(2.3283064365386963e-10) + f32(1.1641532182693481e-10)
     radius = f32(sqrt(f32(-2.0) * log_of_single(u)))

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from sgdtheory.dynamics import Dynamics, make_dynamics
 from sgdtheory.errors import ArgumentError
-from sgdtheory.kernels.lower import NOISES, Recording
+from sgdtheory.kernels.lower import NOISES, Noise, Recording
 from sgdtheory.laws import Number
 from sgdtheory.optimizers import Optimizer
 from sgdtheory.problem import Problem
@@ -57,7 +57,7 @@ def simulate(
     keep: str = "paths",
     histogram: Mapping[str, ArrayLike] | None = None,
     shortcut: bool | None = None,
-    noise: str = "float64",
+    noise: Noise = "float64",
     rng: RandomState = None,
     threads: int | None = None,
     executor: Executor | None = None,

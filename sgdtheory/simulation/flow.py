@@ -14,7 +14,7 @@ from sgdtheory.dynamics import make_dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.laws import Number
 from sgdtheory.measure.loss import NumericLoss, _vectorised, numeric_loss
-from sgdtheory.optimizers import SGD, Optimizer
+from sgdtheory.optimizers import SGD, Hyperparameter, Optimizer
 from sgdtheory.problem import Problem
 from sgdtheory.simulation.arguments import ADDRESSES, Init, whole
 from sgdtheory.simulation.ensemble import simulate
@@ -199,7 +199,7 @@ def bifurcation(
     -------
     xarray.Dataset
         ``w`` (lr, start, iterate, coordinate): the last `keep` iterates. ``period`` (lr, start): 1 is a fixed point; 0:
-        none was found (chaos, a period beyond keep/2, an orbit that still drifts); −1: diverged. ``multiplier``: the
+        none was found (chaos, a period beyond keep/2, an orbit that still drifts); −1: diverged; −2: interrupted. ``multiplier``: the
         eigenvalue of largest modulus of the derivative of one period (1-D: the product of f′ over it), attracting
         below modulus 1; of a complex pair the modulus; NaN without a period. ``lyapunov``: the largest Lyapunov
         exponent a step, ln|multiplier|/period, or without a period that of the kept iterates, which has a bias of
@@ -229,24 +229,23 @@ def bifurcation(
     whole("transient", transient, 0, ADDRESSES // 2)
     whole("keep", keep, 2, ADDRESSES // 2)
     _positive("tolerance", tolerance)
-    rule = _autonomous(optimizer, lr)
-    steps = transient + keep - 1
+    rule, exact, steps = _autonomous(optimizer, lr), problem.population(), transient + keep - 1
     run = simulate(
-        problem.population(), rule, steps=steps, replicas=len(points), init=points,
+        exact, rule, steps=steps, replicas=len(points), init=points,
         record=range(transient, steps + 1), record_memory=bool(rule.memory), rng=0,
     )  # fmt: skip
-    run = run.rename(replica="start", step="iterate")
-    orbits = run.w.values
-    bounded = run.diverged_at.values < 0
+    orbits, failed = run.w.values, run.diverged_at.values
+    bounded = failed == -1
     states = np.concatenate([orbits, run.memory.values], axis=-1) if rule.memory else orbits
     rates = np.broadcast_to(run.lr.values[:, np.newaxis, np.newaxis], states.shape[:-1])
-    period = np.full(bounded.shape, -1)
+    period = np.where(failed >= 0, -1, failed)
     largest = np.maximum(np.abs(orbits).max(axis=(2, 3)), np.abs(points).max(axis=1))
     period[bounded] = _periods(orbits[bounded], tolerance * largest[bounded])
     multiplier, lyapunov = np.full((2, *bounded.shape), np.nan)
-    derivatives = _step_derivative(problem.population(), rule)(states[bounded], rates[bounded])
-    multiplier[bounded], lyapunov[bounded] = _stability(derivatives, period[bounded])
-    result = run[["w", "diverged_at"]].assign(
+    with np.errstate(all="ignore"):  # a derivative that overflows gives NaN
+        derivatives = _step_derivative(exact, rule)(states[bounded], rates[bounded])
+        multiplier[bounded], lyapunov[bounded] = _stability(derivatives, period[bounded])
+    result = run.rename(replica="start", step="iterate")[["w", "diverged_at"]].assign(
         init=(("start", "coordinate"), points),
         period=(("lr", "start"), period),
         multiplier=(("lr", "start"), multiplier),
@@ -318,13 +317,18 @@ def _autonomous(optimizer: Callable[..., Optimizer], lr: Sequence[float] | Array
     if np.ndim(lr) != 1:
         raise ArgumentError("lr", lr, "a list of learning rates", "for one, write [0.1]")
     rule = optimizer(lr=lr)
+    if not isinstance(rule, Optimizer) or [h.keyword for h in rule.hyperparameters if _several(h)] != ["lr"]:
+        raise ArgumentError("optimizer", rule, "a function that makes an optimizer from lr and sweeps nothing else")
     if rule.noise is not None:
         raise ArgumentError("optimizer", rule, "a rule without noise of its own")
     for h in rule.hyperparameters:
-        if h.keyword != "lr" and not h.value.is_number:
-            allowed = "a rule with one number for each hyperparameter, the same at every step"
-            raise ArgumentError("optimizer", f"{rule} with {h.symbol} = {h.value}", allowed, "sweep over lr only")
+        if not _several(h) and not h.value.is_number:
+            raise ArgumentError("optimizer", f"{rule}, {h.symbol} = {h.value}", "numbers, the same at every step")
     return rule
+
+
+def _several(hyperparameter: Hyperparameter) -> bool:
+    return isinstance(hyperparameter.value, sp.Tuple)
 
 
 def _periods(orbits: Array, closeness: Array) -> NDArray[np.int64]:
@@ -343,20 +347,21 @@ def _step_derivative(problem: Problem, optimizer: Optimizer) -> Callable[[Array,
     """
     loss, dynamics = numeric_loss(problem), make_dynamics(problem, optimizer)
     state, gradient = dynamics.state, dynamics.batch_gradient
-    given = {h.symbol: h.value for h in optimizer.hyperparameters if h.keyword != "lr"}
+    given = {h.symbol: h.value for h in optimizer.hyperparameters if not _several(h)}
     at, step = (sp.Matrix(rows).xreplace(given) for rows in (dynamics.gradient_at, dynamics.step))
+    inputs = (*state, symbols.lr)
 
     def compiled(matrix: sp.Matrix, inputs: tuple[sp.Symbol, ...]) -> Callable[[ArrayLike], Array]:
         return _vectorised(list(matrix), inputs, matrix.shape)
 
-    where, lead = compiled(at, state), compiled(at.jacobian(state), state)
-    inputs = (*state, *gradient, symbols.lr)
-    own, push = compiled(step.jacobian(state), inputs), compiled(step.jacobian(gradient), inputs)
+    where, lead = compiled(at, inputs), compiled(at.jacobian(state), inputs)
+    own, push = (compiled(step.jacobian(by), (*inputs, *gradient)) for by in (state, gradient))
 
     def derivative(states: Array, rates: Array) -> Array:
-        points = where(states)[..., 0]
-        known = np.concatenate([states, loss.gradient(points), rates[..., np.newaxis]], axis=-1)
-        return np.asarray(own(known) + push(known) @ loss.hessian(points) @ lead(states))
+        known = np.concatenate([states, rates[..., np.newaxis]], axis=-1)
+        points = where(known)[..., 0]
+        pulled = np.concatenate([known, loss.gradient(points)], axis=-1)
+        return np.asarray(own(pulled) + push(pulled) @ loss.hessian(points) @ lead(known))
 
     return derivative
 
@@ -366,9 +371,8 @@ def _stability(derivatives: Array, periods: NDArray[np.int64]) -> tuple[Array, A
     multiplier = np.full(len(periods), np.nan)
     for row in np.flatnonzero(periods > 0):
         multiplier[row] = _leading(derivatives[row, -periods[row] :])
-    with np.errstate(divide="ignore"):  # a superstable orbit has exponent −∞
-        lyapunov = np.log(np.abs(multiplier)) / np.maximum(periods, 1)
-        lyapunov[periods == 0] = _growth(derivatives[periods == 0])
+    lyapunov = np.log(np.abs(multiplier)) / np.maximum(periods, 1)
+    lyapunov[periods == 0] = _growth(derivatives[periods == 0])
     return multiplier, lyapunov
 
 

@@ -54,6 +54,7 @@ def describe(grid: Grid, seed: np.random.SeedSequence, jobs: Sequence[Job], **se
     return {
         "problem": problem.name,
         "example_loss": str(problem.example_loss),
+        **({"perturbation": ", ".join(map(str, problem.perturbation))} if any(problem.perturbation) else {}),
         "loss_convention": problem.convention,
         "parameters": ", ".join(f"{s}={v}" for s, v in problem.parameters) or "none",
         "data": repr(problem.data),
