@@ -33,9 +33,10 @@ _HOMES = {
     ),
     "measure.loss": ("numeric_loss",),
     "problem": ("Problem", "landscape"),
+    "simulation.bifurcation": ("bifurcation",),
     "simulation.ensemble": ("log_steps", "simulate"),
     "symbols": ("step",),
-    "simulation.flow": ("bifurcation", "gradient_flow", "trajectory"),
+    "simulation.flow": ("gradient_flow", "trajectory"),
     "theory.registry": ("claims",),
     "verify.check": ("check",),
 }

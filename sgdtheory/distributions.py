@@ -251,10 +251,11 @@ class Quantile:
         NoClosedFormError
             For other functions, or where the integral diverges.
         """
-        found = _unit_integral(self.function.expr, _order(order))
+        body = self.function(_U)  # .expr of the identity is in another symbol
+        found = _unit_integral(body, _order(order))
         if found is None:
             raise NoClosedFormError(
-                f"the moment of order {order} of the law of {self.function.expr}: the integral over 0 < u < 1 "
+                f"the moment of order {order} of the law of {body}: the integral over 0 < u < 1 "
                 "diverges, or is no sum of those of powers of u, or of 1 - u, and their logarithm, known here"
             )
         return found

@@ -6,7 +6,7 @@ Population loss, gradient, Hessian and gradient noise follow in closed form; not
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import sympy as sp
@@ -84,16 +84,9 @@ class Problem:
         rows = _rows(perturbation, len(coordinates))
         (loss, *noise), bound = _canonical(example_loss, rows, coordinates, data, parameters or {})
         _refuse_mean(noise, data, bound)
-        for field, value in {
-            "example_loss": loss,
-            "coordinates": coordinates,
-            "data": data,
-            "parameters": bound,
-            "convention": convention,
-            "name": name,
-            "perturbation": tuple(noise),
-        }.items():
-            object.__setattr__(self, field, value)
+        values = (loss, coordinates, data, bound, convention, name, tuple(noise))
+        for field, value in zip(fields(self), values, strict=True):
+            object.__setattr__(self, field.name, value)
 
     @property
     def dimension(self) -> int:
@@ -299,11 +292,9 @@ def _coordinates(given: Sequence[sp.Symbol | str], data: Data) -> tuple[sp.Symbo
 
 
 def _rows(perturbation: Sequence[sp.Expr | str] | None, dimension: int) -> list[sp.Expr | str]:
-    if perturbation is None:
-        return [sp.S.Zero] * dimension
-    if isinstance(perturbation, (str, sp.Expr)) or not isinstance(perturbation, Iterable):
+    if isinstance(perturbation, (str, sp.Expr)) or not isinstance(perturbation, Iterable | None):
         raise ArgumentError("perturbation", repr(perturbation), "a sequence of expressions", "write [...]")
-    rows = list(perturbation)
+    rows = [sp.S.Zero] * dimension if perturbation is None else list(perturbation)
     if len(rows) != dimension:
         raise ArgumentError("perturbation", f"{len(rows)} expressions", f"{dimension}: one a coordinate")
     return rows

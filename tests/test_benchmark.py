@@ -1,4 +1,4 @@
-"""The benchmark: what it compares agrees, who does not is named, who is absent is skipped; never how long things take."""
+"""The benchmark: what it compares agrees, who does not is named, who is absent is skipped; never how long it takes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def competitor(task: ModuleType, who: str, shift: float = 0.0, factor: float = 1
 
 @pytest.mark.usefixtures("few_peers")
 def test_quick_run_writes_rows_a_table_and_a_picture(
-    benchmark: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    benchmark: ModuleType, task: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = {kind: tmp_path / f"out.{end}" for kind, end in (("json", "json"), ("markdown", "md"), ("figure", "png"))}
     written = [text for kind, path in files.items() for text in (f"--{kind}", str(path))]
@@ -63,12 +63,12 @@ def test_quick_run_writes_rows_a_table_and_a_picture(
         assert row["ns_per_step"] > 0
         assert row["speedup_of_ours"] > 0
         assert row["threads"] == 1
-        assert row["dtype"] in ("float64 state, float64 noise", "float32 state, float32 noise")
+        assert row["dtype"] in {task.precision(*p) for p in (("float64",), ("float32",), ("float64", "float32"))}
     for work in ("examples", "langevin"):
         names = [row["who"] for row in rows if row["work"] == work]
         assert names[0] == "sgdtheory"
         assert "numpy" in names
-    assert [row["speedup_of_ours"] for row in rows if row["who"].startswith("sgdtheory")] == pytest.approx([1] * 3)
+    assert all(row["speedup_of_ours"] == 1 for row in rows if row["who"].startswith("sgdtheory, default"))
     printed = capsys.readouterr().out
     assert "DISAGREES" not in printed
     assert printed.index("agrees: numpy") < printed.index(" ns ×")  # checked before anything is timed
@@ -89,9 +89,7 @@ def test_fresh_processes_are_timed_above_the_imports(benchmark: ModuleType, tmp_
     assert cold > warm > 0  # one of them compiled
 
 
-def test_works_of_our_own_give_the_same_ends(
-    benchmark: ModuleType, task: ModuleType, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_works_of_our_own_give_the_same_ends(benchmark: ModuleType, task: ModuleType) -> None:
     ours = importlib.import_module("benchmark_peers.ours")
     for work in (ours.recording, ours.threads):
         first, *others = work(task.QUICK)

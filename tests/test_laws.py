@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import mpmath
 import numpy as np
@@ -12,7 +13,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from naive.brute_force import outcomes
 
-from sgdtheory import ArgumentError, Dataset, Fresh, NoClosedFormError, Normal, Problem, Rademacher, Uniform
+from sgdtheory import (
+    ArgumentError,
+    Dataset,
+    Fresh,
+    NoClosedFormError,
+    Normal,
+    Problem,
+    Quantile,
+    Rademacher,
+    StudentT,
+    Uniform,
+)
+from sgdtheory.laws import law_symbols
 from sgdtheory.testing import data_sets, laws, rationals
 
 x, y, w = sp.symbols("x y w", real=True)
@@ -164,3 +177,105 @@ def test_one_number_a_law() -> None:
     assert math.isclose(
         float(Normal(0.5, np.float32(0.1)).moment(2)), 0.25 + float(np.float32(0.1)) ** 2, rel_tol=1e-15
     )
+
+
+def standard_t(dof: mpmath.mpf) -> mpmath.mpf:
+    """The density's constant."""
+    return mpmath.gamma((dof + 1) / 2) / (mpmath.sqrt(dof * mpmath.pi) * mpmath.gamma(dof / 2))
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("dof", ["9/2", "5", "13", "101/2"])
+def test_student_moments_equal_the_integral_over_the_density(dof: str, order: int) -> None:
+    exact = StudentT(sp.Rational(dof), sp.Rational(1, 2), 3).moment(order)
+    nu = mpmath.mpf(sp.Rational(dof).p) / sp.Rational(dof).q
+
+    def integrand(t: mpmath.mpf) -> mpmath.mpf:
+        weight = (1 + t * t / nu) ** (-(nu + 1) / 2)
+        return ((mpmath.mpf(1) / 2 + 3 * t) ** order + (mpmath.mpf(1) / 2 - 3 * t) ** order) * weight
+
+    numerical = standard_t(nu) * mpmath.quad(integrand, [0, 1, 10, 10**3, 10**6, mpmath.inf])
+    assert abs(numerical - mpmath.mpf(exact.p) / exact.q) <= 1e-8 * (1 + abs(numerical))
+
+
+@pytest.mark.parametrize(
+    ("dof", "order"), [(1, 1), (2, 2), (2, 3), (0.5, 1), (4, 4), (sp.Rational(7, 2), 4), (sp.Symbol("nu"), 1)]
+)
+def test_a_student_moment_that_does_not_exist_is_refused(dof: float, order: int) -> None:
+    with pytest.raises(NoClosedFormError, match=f"moment of order {order} .* does not exist for dof <= {order}"):
+        StudentT(dof).moment(order)
+    assert StudentT(dof).moment(0) == 1
+
+
+def test_a_student_law_of_symbols_is_exact_where_they_decide() -> None:
+    extra = sp.Symbol("extra", positive=True)
+    assert sp.simplify(StudentT(2 + extra).moment(2) - (2 + extra) / extra) == 0
+    assert Fresh(x=StudentT(5, 1)).mean(x**2 * w) == sp.Rational(8, 3) * w
+    assert Fresh(x=StudentT(5, 0, w)).mean(x**2) == sp.Rational(5, 3) * w**2
+    with pytest.raises(NoClosedFormError, match="does not exist for dof <= 4"):
+        Problem((w - y) ** 2, [w], Fresh(y=StudentT(3))).data.covariance(y**2, y**2)
+
+
+@pytest.mark.parametrize("dof", [0.06, 0.3, 1, 3, 1000, 10**8, 10**15])
+def test_the_transform_of_student_keeps_its_digits(dof: float) -> None:
+    """The difference in Bailey's formula is computed without cancellation, from u = 0 to the last number below 1."""
+    radial, angular = sp.symbols("a b", real=True)
+    drawn = sp.lambdify([radial, angular], StudentT(dof).transform(radial, angular), modules="math")
+    with mpmath.workdps(60):
+        for u in (0.0, 2**-53, 2**-30, 0.1, 0.5, 0.99, 1 - 2**-53):
+            q, nu = 1 - mpmath.mpf(u), mpmath.mpf(dof)
+            exact = mpmath.sqrt(nu * (q ** (-2 / nu) - 1))
+            assert abs(drawn(u, 0.0) - exact) <= 1e-13 * max(1, -mpmath.log(q) / nu) * exact
+            assert abs(drawn(u, 0.5) + exact) <= 1e-13 * max(1, -mpmath.log(q) / nu) * exact
+
+
+QUANTILES = ["3", "u", "1 - 2*u", "(2*u - 1)**3", "1 + 2*u - u**5", "sqrt(u)", "-log(u)", "-log(1 - u)"]
+QUANTILES += ["sqrt(-log(1 - u))", "(1 - u)**(-1/10) - 1", "u*log(u)", "log(1 - u)**2/3", "0.5*u + 0.25"]
+
+
+@pytest.mark.parametrize("order", range(5))
+@pytest.mark.parametrize("text", QUANTILES)
+def test_quantile_moments_equal_the_integral_over_the_transform(text: str, order: int) -> None:
+    law, u = Quantile(text), sp.Symbol("u", real=True)
+    function = sp.lambdify([u], law.transform(u), "mpmath")
+    with mpmath.workdps(40):
+        numerical = mpmath.quad(lambda at: function(at) ** order, [0, 0.01, 0.5, 0.99, 1])
+        assert abs(numerical - law.moment(order).evalf(40)) <= 1e-10 * (1 + abs(numerical))
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("tan(pi*(u - 1/2))", 1),
+        ("exp(u)", 1),
+        ("log(u) - log(1 - u)", 2),
+        ("(1 - u)**(-1/2)", 2),
+        ("1/u", 1),
+        ("floor(3*u)", 1),
+        ("u*(1 + u + u**2 + u**3 + u**4 + u**5 + u**6 + u**7 + u**8)", 100),
+    ],
+)
+def test_a_quantile_moment_that_is_not_known_is_said_so(text: str, order: int) -> None:
+    law = Quantile(text)
+    assert law.moment(0) == 1
+    with pytest.raises(NoClosedFormError, match="diverges, or is no sum"):
+        law.moment(order)
+
+
+def test_a_quantile_law_is_a_value_whatever_way_it_is_written() -> None:
+    u = sp.Symbol("u", positive=True)
+    text, expression, function = Quantile("u**2"), Quantile(u**2), Quantile(sp.Lambda(w, w**2))
+    assert text == expression == function
+    assert len({text, expression, function}) == 1
+    assert pickle.loads(pickle.dumps(text)) == text != Quantile("u**3")
+    assert law_symbols(text) == law_symbols(Quantile("u")) == set()
+    assert pickle.loads(pickle.dumps(Quantile("u"))) == Quantile("u") == Quantile(sp.Lambda(w, w))
+    assert Quantile(2).moment(3) == 8
+    problem = Problem((w - y) ** 2, [w], Fresh(y=text))
+    assert problem.free_parameters == ()
+    assert problem.loss.expand() == w**2 - 2 * w / 3 + sp.Rational(1, 5)
+
+
+@pytest.mark.parametrize("text", ["log(u)", "1/u", "tan(pi*(u - 1/2))", "1/(u - 1/2)", "(1 - u)**(-50)"])
+def test_a_quantile_may_be_infinite_where_u_almost_never_is(text: str) -> None:
+    assert Quantile(text).primitives == ("uniform",)

@@ -10,7 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import brute_force
 
-from sgdtheory import ArgumentError, Dataset, Fresh, Normal, Problem, Rademacher, Uniform, landscape
+from sgdtheory import (
+    SGD,
+    ArgumentError,
+    Dataset,
+    Fresh,
+    NoClosedFormError,
+    Normal,
+    Problem,
+    Rademacher,
+    Uniform,
+    landscape,
+)
+from sgdtheory.derive.moments import stationary_covariance
 from sgdtheory.laws import SAMPLINGS
 from sgdtheory.problem import as_matrix
 from sgdtheory.testing import data_sets, hessian_and_noise, laws, polynomials, rationals, spd_matrices
@@ -218,3 +230,87 @@ def test_bind_refuses_what_is_no_parameter() -> None:
     for name, value, allowed in (("b", 1, "the parameters a"), ("w1", 1, "the parameters a"), ("a", -1, "positive")):
         with pytest.raises(ArgumentError, match=f"{name}: got {value}; allowed: .*{allowed}"):
             problem.bind(**{name: value})
+
+
+COLUMN = COORDINATES[:2]
+ROOT = sp.Matrix([[COLUMN[0], 1], [COLUMN[1] ** 2, sp.Symbol("a", positive=True)]])
+
+
+def test_a_perturbation_is_noise_and_nothing_else() -> None:
+    """Two fair signs list every outcome of C(w)·x: the mean stays ∇L and the covariance is C·Cᵀ."""
+    noise = list(ROOT * sp.Matrix([x, y]))
+    loss = COLUMN[0] ** 2 * COLUMN[1]
+    problem = Problem(loss, COLUMN, Fresh(x=Rademacher(), y=Rademacher()), {"a": 3}, perturbation=noise)
+    listed = brute_force.outcomes(problem.data)
+    weighted = [(p, list(problem.example_gradient.subs(values))) for p, values in listed]
+    mean, covariance = brute_force.mean_and_covariance(weighted)
+    assert mean == problem.gradient == sp.Matrix([2 * COLUMN[0] * COLUMN[1], COLUMN[0] ** 2])
+    assert covariance == problem.gradient_noise.applyfunc(sp.expand) == (ROOT * ROOT.T).applyfunc(sp.expand)
+    assert problem.batch_noise(4).applyfunc(sp.expand) == (ROOT * ROOT.T / 4).applyfunc(sp.expand)
+    assert problem.loss == loss
+    assert problem.hessian == sp.hessian(loss, COLUMN)
+
+
+def test_a_perturbation_is_part_of_the_value() -> None:
+    data = Fresh(x=Normal())
+    plain, noisy = Problem("w1**2", ["w1"], data), Problem("w1**2", ["w1"], data, perturbation=["w1*x"])
+    assert plain == Problem("w1**2", ["w1"], data, perturbation=[0])
+    assert plain.perturbation == (0,)
+    assert plain != noisy == Problem("w1**2", ["w1"], data, perturbation=[sp.Symbol("w1") * sp.Symbol("x")])
+    assert "perturbation=(w1*x,)" in repr(noisy)
+    assert pickle.loads(pickle.dumps(noisy)) == noisy
+    assert noisy.population().example_gradient == noisy.gradient
+    assert noisy.population().gradient_noise.is_zero_matrix
+
+
+def test_parameters_of_a_perturbation() -> None:
+    a = sp.Symbol("a", positive=True)
+    problem = Problem("w1**2", ["w1"], Fresh(x=Normal()), perturbation=[a * x])
+    assert problem.free_parameters == (a,)
+    bound = problem.bind(a=2)
+    assert (bound.free_parameters, bound.parameters, bound.perturbation) == ((), ((a, 2),), (a * x,))
+    assert bound.gradient_noise[0] == a**2
+    assert bound.population().parameters == ()
+    shifted = Problem("w1**2", ["w1"], Fresh(x=Normal(a - 1)), {"a": 1}, perturbation=["w1*x"])
+    with pytest.raises(ArgumentError, match="perturbation: got w1\\*x, whose mean is w1"):
+        shifted.bind(a=2)
+
+
+def test_a_perturbation_of_a_data_set() -> None:
+    data = Dataset(x=[-1, 1, 2, -2], sampling="without replacement")
+    problem = Problem("w1**2", ["w1"], data, perturbation=["w1*x"])
+    assert problem.gradient_noise[0] == 2.5 * COORDINATES[0] ** 2
+    assert float(problem.batch_noise(3)[0].subs(COORDINATES[0], 1)) == pytest.approx(2.5 / 9, rel=1e-14)
+
+
+def test_landscape_noise_may_depend_on_the_state() -> None:
+    w = COLUMN
+    problem = landscape(w[0] ** 2, w, noise_root=ROOT)
+    assert problem.gradient_noise.applyfunc(sp.expand) == (ROOT * ROOT.T).applyfunc(sp.expand)
+    assert problem.gradient == sp.Matrix([2 * w[0], 0])
+    diagonal = sp.diag(1 + w[1] ** 2, w[0] ** 2)
+    assert landscape("w1**2", ["w1", "w2"], covariance=diagonal).gradient_noise == diagonal
+    by_name = landscape("w1**2", ["w1"], covariance=[[sp.Symbol("w1") ** 2]])
+    assert by_name == landscape("w1**2", ["w1"], noise_root=[[sp.Abs(w[0])]])
+
+
+def test_a_constant_root_is_the_constant_covariance() -> None:
+    root = sp.Matrix([[2, 0], [1, 3]])
+    given_root = landscape("w1**2 + w2", ["w1", "w2"], noise_root=root)
+    assert given_root == landscape("w1**2 + w2", ["w1", "w2"], covariance=root * root.T)
+    assert given_root.perturbation == (0, 0)
+    assert given_root.gradient_noise == root * root.T
+
+
+def test_batches_without_replacement_are_independent_so_moments_close() -> None:
+    """Σ/B·(n − B)/(n − 1), also in the long run; batches of an epoch are refused."""
+    values, size = [0, 1, 3, 7, 2], 2
+    problems = {
+        sampling: Problem((COORDINATES[0] - y) ** 2 / 2, COORDINATES[:1], Dataset(y=values, sampling=sampling))
+        for sampling in ("with replacement", "without replacement", "reshuffle")
+    }
+    variance = {s: stationary_covariance(problems[s], SGD(lr=0.5), size)[0] for s in list(problems)[:2]}
+    ratio = float(variance["without replacement"] / variance["with replacement"])
+    assert ratio == pytest.approx((5 - size) / (5 - 1), rel=1e-14)
+    with pytest.raises(NoClosedFormError, match="depend on each other"):
+        stationary_covariance(problems["reshuffle"], SGD(lr=0.5), size)

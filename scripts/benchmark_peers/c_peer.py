@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -46,25 +46,26 @@ def threefry(key: Array, address: Array) -> list[int]:
 
 def competitors(work: str, size: Size) -> list[Competitor]:
     """Return those who can do the work."""
-    c = ctypes
-    width = 1 if work == "langevin" else 2
-
-    def run(seed: int, replicas: int) -> Array:
-        key = np.random.SeedSequence(seed).generate_state(4, np.uint32)
-        out = np.empty((replicas, width))
-        head = (_pointer(key), c.c_int64(replicas), c.c_int64(size.steps))
-        if work == "langevin":
-            numbers = map(c.c_double, (task.WELL_LR, task.WELL_TEMPERATURE, task.WELL_START))
-            library().langevin(*head, *numbers, _pointer(out))
-        else:
-            start = np.array(task.START)
-            function = getattr(library(), work)
-            function(*head, c.c_int64(size.batch), c.c_double(task.LR), _pointer(start), _pointer(out))
-        return out
-
-    many = 4 * size.replicas if work == "examples" else 64 * size.replicas
     name = f"C, {Path(compiler() or '').name} -O3"
-    return [Competitor(name, precision("float64"), run, size.steps, many)]
+    many = 4 * size.replicas if work == "examples" else 64 * size.replicas
+    return [
+        Competitor(name, precision("float64", noise), partial(_run, work, noise, size), size.steps, many)
+        for noise in ("float64", "float32")
+    ]
+
+
+def _run(work: str, noise: str, size: Size, seed: int, replicas: int) -> Array:
+    key = np.random.SeedSequence(seed).generate_state(4, np.uint32)
+    start = np.array(task.START)
+    out = np.empty((replicas, 1 if work == "langevin" else 2))
+    number, count = ctypes.c_double, ctypes.c_int64
+    if work == "langevin":
+        given = [number(task.WELL_LR), number(task.WELL_TEMPERATURE), number(task.WELL_START)]
+    else:
+        given = [count(size.batch), number(task.LR), _pointer(start)]
+    function = getattr(library(), f"{work}_{noise}")
+    function(_pointer(key), count(replicas), count(size.steps), *given, _pointer(out))
+    return out
 
 
 def _pointer(array: Array) -> ctypes.c_void_p:

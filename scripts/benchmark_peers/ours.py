@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,7 @@ from benchmark_peers.task import Array, Competitor, Moments, Size, precision
 from sgdtheory.optimizers import Adam, Langevin, Optimizer, RMSProp
 
 NAME = "sgdtheory"
-NOISES: dict[str, dict[str, Any]] = {"float64": {}}
-"""Precision of the noise → the arguments of `simulate` that choose it."""
-HAS_SHORTCUT = "shortcut" in inspect.signature(sgd.simulate).parameters
-EXAMPLES: dict[str, Any] = {"shortcut": False} if HAS_SHORTCUT else {}
-"""Arguments that make `simulate` draw every example."""
+NOISES = ("float64", "float32")
 DESCENT = sgd.single_feature("w1*w2**2", ["w1", "w2"])
 WELL = sgd.landscape("(w**2 - 1)**2/4", ["w"])
 SCALED = 2**25
@@ -27,22 +23,19 @@ SCALED = 2**25
 
 def examples(size: Size) -> list[Competitor]:
     """Draw every example; and what a user gets without asking for anything."""
-    drawn = [descent(NAME, size, noise=noise, **EXAMPLES, **chosen) for noise, chosen in NOISES.items()]
-    return [*drawn, descent(f"{NAME}, default", size)] if HAS_SHORTCUT else drawn
+    return [*(descent(NAME, size, noise=noise) for noise in NOISES), descent(f"{NAME}, default", size, shortcut=None)]
 
 
 def sums(size: Size) -> list[Competitor]:
     """Draw the sums a batch's gradient depends on."""
-    if not HAS_SHORTCUT:
-        return []
-    return [descent(NAME, size, noise=noise, shortcut=True, **chosen) for noise, chosen in NOISES.items()]
+    return [descent(NAME, size, noise=noise, shortcut=True) for noise in NOISES]
 
 
 def langevin(size: Size) -> list[Competitor]:
     """Take Langevin steps in the double well."""
     rule = Langevin(lr=task.WELL_LR, temperature=task.WELL_TEMPERATURE)
     given = {"problem": WELL, "optimizer": rule, "init": task.WELL_START, "batch_size": 1}
-    return [descent(NAME, size, noise=noise, **given, **chosen) for noise, chosen in NOISES.items()]
+    return [descent(NAME, size, noise=noise, **given) for noise in NOISES]
 
 
 def optimizers(size: Size) -> list[Competitor]:
@@ -54,7 +47,7 @@ def optimizers(size: Size) -> list[Competitor]:
         "RMSProp": RMSProp(lr=task.LR, decay=0.99),
         "Adam": Adam(lr=task.LR, beta1=0.9, beta2=0.999),
     }
-    return [descent(f"{NAME}, {name}", size, optimizer=rule, **EXAMPLES) for name, rule in rules.items()]
+    return [descent(f"{NAME}, {name}", size, optimizer=rule) for name, rule in rules.items()]
 
 
 def recording(size: Size) -> list[Competitor]:
@@ -65,12 +58,12 @@ def recording(size: Size) -> list[Competitor]:
         "moments and histogram every 10 steps": {"record": 10, "keep": "moments", "histogram": histogram},
         "paths every 10 steps": {"record": 10},
     }
-    return [descent(f"{NAME}, {name}", size, **kind, **EXAMPLES) for name, kind in kinds.items()]
+    return [descent(f"{NAME}, {name}", size, **kind) for name, kind in kinds.items()]
 
 
 def threads(size: Size) -> list[Competitor]:
     """Use one thread or two."""
-    return [descent(NAME, size, threads=n, **EXAMPLES) for n in (1, 2)]
+    return [descent(NAME, size, threads=n) for n in (1, 2)]
 
 
 def scaling(size: Size) -> list[Competitor]:
@@ -83,25 +76,24 @@ def scaling(size: Size) -> list[Competitor]:
     drawn = [(total // size.steps, size.steps, size.batch)]
     drawn += [(r, total // r, size.batch) for r in replicas] + [(total // t, t, size.batch) for t in steps]
     drawn += [(total * size.batch // (b * size.steps), size.steps, b) for b in batches]
-    summed = [(4 * total // size.steps, size.steps, b) for b in (4, 16, 256) if HAS_SHORTCUT and full]
-    return [_scaled(*sizes, "examples", EXAMPLES) for sizes in drawn] + [
-        _scaled(*sizes, "sums", {"shortcut": True}) for sizes in summed
-    ]
+    summed = [(4 * total // size.steps, size.steps, b) for b in (4, 16, 256) if full]
+    return [_scaled(*sizes, shortcut=False) for sizes in drawn] + [_scaled(*sizes, shortcut=True) for sizes in summed]
 
 
-def _scaled(replicas: int, steps: int, batch: int, name: str, options: dict[str, Any]) -> Competitor:
-    size = task.Size(steps, batch, replicas, 0, 0)
-    who = f"{NAME}, {name}, {replicas:,} replicas × {steps:,} steps, batch {batch}"
-    return descent(who, size, replicas=replicas, batch_size=batch, **options)
+def _scaled(replicas: int, steps: int, batch: int, shortcut: bool) -> Competitor:
+    size = replace(task.FULL, steps=steps, batch=batch)
+    drawn = "sums" if shortcut else "examples"
+    who = f"{NAME}, {drawn}, {replicas:,} replicas × {steps:,} steps, batch {batch}"
+    return descent(who, size, replicas=replicas, shortcut=shortcut)
 
 
 def descent(
     who: str, size: Size, *, noise: str = "float64", threads: int = 1, replicas: int | None = None, **options: Any
 ) -> Competitor:
-    """Return a competitor that calls `simulate`, by default on the descent by SGD, recording the ends alone."""
+    """Return a competitor that calls `simulate`: SGD on the descent, example by example, unless told otherwise."""
     arguments = {
         "problem": DESCENT, "optimizer": sgd.SGD(lr=task.LR), "init": task.START, "batch_size": size.batch,
-        "record": [size.steps], "progress": False, "threads": threads,
+        "record": [size.steps], "shortcut": False, "noise": noise, "threads": threads, "progress": False,
     } | options  # fmt: skip
 
     def run(seed: int, replicas: int) -> Array | Moments:

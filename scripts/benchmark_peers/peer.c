@@ -12,6 +12,7 @@
 #define RETRY 65536
 
 typedef double lanes[LANES] __attribute__((aligned(64)));
+typedef float singles[4][LANES] __attribute__((aligned(64)));
 typedef uint32_t words[4][LANES] __attribute__((aligned(64)));
 
 static inline int64_t bits(double x) { int64_t i; memcpy(&i, &x, 8); return i; }
@@ -87,6 +88,40 @@ static inline void normals(uint32_t x0, uint32_t x1, uint32_t x2, uint32_t x3, d
     *b = radius * s;
 }
 
+static inline int32_t bits32(float x) { int32_t i; memcpy(&i, &x, 4); return i; }
+static inline float single_of(int32_t i) { float x; memcpy(&x, &i, 4); return x; }
+
+static inline float log_of_single(float x)
+{
+    int32_t shifted = bits32(x) + 0x4AFB0D;
+    float k = (float)((shifted >> 23) - 127), f = single_of((shifted & 0x7FFFFF) + 0x3F3504F3) - 1.0f;
+    float s = f / (2.0f + f), z = s * s, w = z * z;
+    float r = z * (0.66666662693f + w * 0.28498786688f) + w * (0.40000972152f + w * 0.24279078841f);
+    float half = 0.5f * f * f;
+    return s * (half + r) + k * 9.0580006145e-06f - half + f + k * 0.69313812256f;
+}
+
+static inline void turn_of_single(float u, float *cosine, float *sine)
+{
+    float quarter = (4.0f * u + 12582912.0f) - 12582912.0f, a = (u - 0.25f * quarter) * 6.283185307179586f, z = a * a;
+    float s = a + a * z * (-0.16666667f + z * (0.008333333f + z * (-0.00019841270f + z * 2.7557319e-06f)));
+    float c = 0.041666668f + z * (-0.0013888889f + z * (2.4801587e-05f + z * -2.7557319e-07f));
+    c = 1.0f + z * (-0.5f + z * c);
+    int swapped = (quarter == 1.0f) | (quarter == 3.0f);
+    float x = swapped ? s : c, y = swapped ? c : s;
+    *cosine = ((quarter == 1.0f) | (quarter == 2.0f)) ? -x : x;
+    *sine = ((quarter == 2.0f) | (quarter == 3.0f)) ? -y : y;
+}
+
+static inline void normals_single(uint32_t x, uint32_t y, float *a, float *b)
+{
+    float u = (float)x * 2.3283064365386963e-10f + 1.1641532182693481e-10f, c, s;
+    float radius = sqrtf(-2.0f * log_of_single(u));
+    turn_of_single((float)(y >> 8) * 5.960464477539063e-08f, &c, &s);
+    *a = radius * c;
+    *b = radius * s;
+}
+
 static inline void fill_words(const uint32_t key[4], uint32_t base, uint32_t step, uint32_t slot, uint32_t stream,
                               words x)
 {
@@ -130,18 +165,28 @@ static void finish(const double *w, double *out, int64_t top, int64_t replicas, 
         out[(top + lane) * width + coordinate] = w[lane];
 }
 
-void examples(const uint32_t key[4], int64_t replicas, int64_t steps, int64_t batch, double lr, const double start[2],
-              double *out)
+/* noise of float32 grade: four normals from four words, all in 32 bits; the state stays float64 */
+#define SINGLE_PAIR(n, x, i) EACH normals_single(x[i][lane], x[i + 1][lane], &n[i][lane], &n[i + 1][lane]);
+
+static inline void examples_of(int single, const uint32_t key[4], int64_t replicas, int64_t steps, int64_t batch,
+                               double lr, const double start[2], double *out)
 {
     lanes w1, w2, xx, xy;
     words x;
+    singles n;
     for (int64_t top = 0; top < replicas; top += LANES) {
         EACH { w1[lane] = start[0]; w2[lane] = start[1]; }
         for (int64_t step = 1; step <= steps; step++) {
             EACH xx[lane] = xy[lane] = 0.0;
-            for (int64_t b = 0; b < batch; b++) {
-                fill_words(key, top, step, b, DATA, x);
-                EACH {
+            for (int64_t b = 0; b < batch; b += single ? 2 : 1) {
+                fill_words(key, top, step, single ? b / 2 : b, DATA, x);
+                if (single) {
+                    SINGLE_PAIR(n, x, 0)
+                    EACH { double a = n[0][lane]; xx[lane] += a * a; xy[lane] += a * n[1][lane]; }
+                    if (b + 1 == batch) break;
+                    SINGLE_PAIR(n, x, 2)
+                    EACH { double a = n[2][lane]; xx[lane] += a * a; xy[lane] += a * n[3][lane]; }
+                } else EACH {
                     double n0, n1;
                     normals(x[0][lane], x[1][lane], x[2][lane], x[3][lane], &n0, &n1);
                     xx[lane] += n0 * n0;
@@ -155,46 +200,64 @@ void examples(const uint32_t key[4], int64_t replicas, int64_t steps, int64_t ba
     }
 }
 
-void sums(const uint32_t key[4], int64_t replicas, int64_t steps, int64_t batch, double lr, const double start[2],
-          double *out)
+static inline void sums_of(int single, const uint32_t key[4], int64_t replicas, int64_t steps, int64_t batch,
+                           double lr, const double start[2], double *out)
 {
-    lanes w1, w2, chi, n;
+    lanes w1, w2, chi, n0, n1;
     words x, y;
+    singles n;
     for (int64_t top = 0; top < replicas; top += LANES) {
         EACH { w1[lane] = start[0]; w2[lane] = start[1]; }
         for (int64_t step = 1; step <= steps; step++) {
             fill_words(key, top, step, 0, DATA, x);
             fill_words(key, top, step, 1, DATA, y);
-            EACH {
-                double n0, n1;
-                normals(x[0][lane], x[1][lane], x[2][lane], x[3][lane], &n0, &n1);
-                n[lane] = n0;
-                chi[lane] = chi_square_trial(n1, uniform(y[0][lane], y[1][lane]), batch);
-            }
+            if (single) {
+                SINGLE_PAIR(n, x, 0)
+                EACH { n0[lane] = n[0][lane]; n1[lane] = n[1][lane]; }
+            } else
+                EACH normals(x[0][lane], x[1][lane], x[2][lane], x[3][lane], &n0[lane], &n1[lane]);
+            EACH chi[lane] = chi_square_trial(n1[lane], uniform(y[0][lane], y[1][lane]), batch);
             EACH if (chi[lane] < 0.0) chi[lane] = chi_square_again(key, top + lane, step, batch);
-            EACH descend(&w1[lane], &w2[lane], chi[lane] / batch, n[lane] * sqrt(chi[lane]) / batch, lr);
+            EACH descend(&w1[lane], &w2[lane], chi[lane] / batch, n0[lane] * sqrt(chi[lane]) / batch, lr);
         }
         finish(w1, out, top, replicas, 0, 2);
         finish(w2, out, top, replicas, 1, 2);
     }
 }
 
-void langevin(const uint32_t key[4], int64_t replicas, int64_t steps, double lr, double temperature, double start,
-              double *out)
+static inline void langevin_of(int single, const uint32_t key[4], int64_t replicas, int64_t steps, double lr,
+                               double temperature, double start, double *out)
 {
     double kick = sqrt(2.0 * lr * temperature);
     lanes w;
     words x;
+    singles n;
     for (int64_t top = 0; top < replicas; top += LANES) {
         EACH w[lane] = start;
         for (int64_t step = 1; step <= steps; step++) {
             fill_words(key, top, step, 0, STEP, x);
+            if (single) SINGLE_PAIR(n, x, 0)
             EACH {
                 double n0, n1, a = w[lane];
-                normals(x[0][lane], x[1][lane], x[2][lane], x[3][lane], &n0, &n1);
+                if (single) n0 = n[0][lane];
+                else normals(x[0][lane], x[1][lane], x[2][lane], x[3][lane], &n0, &n1);
                 w[lane] = a - lr * (a * a * a - a) + kick * n0;
             }
         }
         finish(w, out, top, replicas, 0, 1);
     }
 }
+
+#define DESCENT(name, body, single) \
+    void name(const uint32_t key[4], int64_t replicas, int64_t steps, int64_t batch, double lr, \
+              const double start[2], double *out) { body(single, key, replicas, steps, batch, lr, start, out); }
+#define WELL(name, single) \
+    void name(const uint32_t key[4], int64_t replicas, int64_t steps, double lr, double temperature, double start, \
+              double *out) { langevin_of(single, key, replicas, steps, lr, temperature, start, out); }
+
+DESCENT(examples_float64, examples_of, 0)
+DESCENT(examples_float32, examples_of, 1)
+DESCENT(sums_float64, sums_of, 0)
+DESCENT(sums_float32, sums_of, 1)
+WELL(langevin_float64, 0)
+WELL(langevin_float32, 1)
