@@ -58,12 +58,14 @@ def _piecewise(x: sp.Expr, y: sp.Expr, z: sp.Expr, compare: type) -> sp.Expr:
 
 
 def _real(make: Callable[..., sp.Expr], *parts: object) -> sp.Expr:
-    """Build an expression, unless it is already known to be none that is real and finite."""
+    """Build an expression, unless it is known to be none that is real, or to be a number grown out of hand."""
     try:
         result = make(*parts)
     except (TypeError, ValueError):  # a comparison of complex numbers
         reject()
     assume(not result.has(sp.zoo, sp.nan, sp.oo, -sp.oo, sp.I, sp.ITE))  # the last: a Piecewise in a condition
+    if result.is_number:
+        assume(result.is_extended_real and abs(result.evalf(5)) < 1000)
     return result
 
 
@@ -118,7 +120,11 @@ def nudged(node: sp.Basic, values: dict[sp.Symbol, mpmath.mpf], nudges: random.R
         value = _OPERATION[node.func](*(nudged(argument, values, nudges) for argument in node.args))
     if isinstance(value, mpmath.mpc):
         raise ValueError("floats stay real")
-    return value if isinstance(value, bool) else value * (1 + _NUDGE * nudges.uniform(-1, 1))
+    if isinstance(value, bool):
+        return value
+    if abs(value) > 1e100:
+        raise OverflowError
+    return value * (1 + _NUDGE * nudges.uniform(-1, 1))
 
 
 def rounding_error(expression: sp.Expr, point: tuple[float, ...]) -> float:
