@@ -144,7 +144,8 @@ def rounding_error(expression: sp.Expr, point: tuple[float, ...]) -> float:
 def test_printed_text_evaluates_to_the_expression(expression: sp.Expr, point: tuple[float, ...]) -> None:
     allowed = rounding_error(expression, point)
     assume(math.isfinite(allowed))
-    truth = float(expression.xreplace(dict(zip(SYMBOLS, map(sp.Rational, point), strict=True))).evalf(_DIGITS))
+    exact = {s: sp.Float(x, _DIGITS) for s, x in zip(SYMBOLS, point, strict=True)}
+    truth = float(expression.xreplace(exact).evalf(_DIGITS))
     assume(allowed <= 1e-6 * (1 + abs(truth)))  # otherwise the number has no digits left to compare
     named = {s.name: np.float64(x) for s, x in zip(SYMBOLS, point, strict=True)}
     assert run_text(print_expression(expression), named) == pytest.approx(truth, rel=0, abs=allowed + 1e-300)
