@@ -10,14 +10,14 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
-from sgdtheory.dynamics import Dynamics, make_dynamics
+from sgdtheory.dynamics import Dynamics, check_kinds, make_dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.expressions import check_expression
 from sgdtheory.kernels.emit import emit
 from sgdtheory.kernels.lower import Start, start_values
 from sgdtheory.laws import Dataset, Law, Number
 from sgdtheory.optimizers import Optimizer
-from sgdtheory.problem import Problem
+from sgdtheory.problem import Problem, named_values
 from sgdtheory.simulation.blocks import Job, run_blocks
 from sgdtheory.simulation.provenance import (
     RandomState,
@@ -115,7 +115,8 @@ def simulate(
     _whole("replicas", replicas, 1, _ADDRESSES - 1)
     if block_size is not None:
         _whole("block_size", block_size, 1, _ADDRESSES)
-    problem = problem.bind(**(parameters or {}))
+    check_kinds(problem, optimizer)
+    problem = problem.bind(**named_values(parameters or {}))
     _all_bound(problem)
     numbers = hyperparameter_values(optimizer)
     batch = _batch_size(problem, batch_size, steps)
