@@ -90,10 +90,7 @@ def make_dynamics(problem: Problem, optimizer: Optimizer) -> Dynamics:
     >>> dynamics.state, dynamics.step
     ((w, v[w]), (-eta*g[w] - mu*v[w] + w, eta*g[w] + mu*v[w]))
     """
-    if not isinstance(problem, Problem):
-        raise ArgumentError("problem", problem, "a Problem", "write landscape(...) or Problem(...)")
-    if not isinstance(optimizer, Optimizer):
-        raise ArgumentError("optimizer", optimizer, "an Optimizer", "call it: SGD(lr=0.1)")
+    check_kinds(problem, optimizer)
     coordinates = problem.coordinates
     symbolic = with_symbols(optimizer)
     gradients = tuple(sp.Symbol(f"g[{w.name}]", real=True) for w in coordinates)
@@ -119,6 +116,14 @@ def make_dynamics(problem: Problem, optimizer: Optimizer) -> Dynamics:
         parameters=hyper + problem.parameters + tuple((s, None) for s in problem.free_parameters),
         injected=injected,
     )
+
+
+def check_kinds(problem: object, optimizer: object) -> None:
+    """Refuse what is no problem or no optimizer, such as a rule that was not called."""
+    if not isinstance(problem, Problem):
+        raise ArgumentError("problem", problem, "a Problem", "write landscape(...) or Problem(...)")
+    if not isinstance(optimizer, Optimizer):
+        raise ArgumentError("optimizer", optimizer, "an Optimizer", "call it: SGD(lr=0.1)")
 
 
 def mean_step(problem: Problem, optimizer: Optimizer, batch_size: Number) -> tuple[sp.Matrix, sp.Matrix]:

@@ -261,7 +261,7 @@ asin, acos, atan, sinh, cosh, tanh, erf, abs, sign, min, max, floor. Fix: use on
         raise
     except RecursionError as error:
         raise ArgumentError(argument, repr(text), "an expression nested less deeply", "add it up in parts") from error
-    except (SyntaxError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
+    except Exception as error:  # of any kind: sympy, too, fails in its own ways on what makes no sense
         fix = "check brackets and operators; a word of Python's own, such as lambda, cannot be a name in text"
         raise ArgumentError(argument, repr(text), "an arithmetic expression", fix) from error
 

@@ -324,7 +324,7 @@ def _canonical(
     law = _by_name(_law_symbols(data), "data")
     if set(law) & set(own):
         raise ArgumentError("data", f"laws that depend on {sorted(set(law) & set(own))}", "constant laws", _STATE_FIX)
-    given = _given(parameters)
+    given = named_values(parameters)
     known = own | law
     text_symbols = [*known.values(), *(sp.Symbol(n, real=True) for n in given if n not in known)]
 
@@ -353,7 +353,8 @@ def _parameter_value(symbol: sp.Symbol, value: Number) -> sp.Expr:
     return number
 
 
-def _given(parameters: Mapping[sp.Symbol | str, Number]) -> dict[str, Number]:
+def named_values(parameters: Mapping[sp.Symbol | str, Number]) -> dict[str, Number]:
+    """Return parameters by name, whether they were given by name or by symbol."""
     if not isinstance(parameters, Mapping) or not all(isinstance(p, (str, sp.Symbol)) for p in parameters):
         raise ArgumentError("parameters", parameters, "a mapping of names or symbols to numbers", "write {'a': 1.0}")
     names = [check_name(p if isinstance(p, str) else p.name, "parameters") for p in parameters]

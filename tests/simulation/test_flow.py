@@ -30,7 +30,7 @@ from sgdtheory import (
 
 METHODS = ["LSODA", "Radau", "BDF", "RK45", "DOP853"]
 GLOBAL = 1000
-"""Times rtol: errors of a step are below rtol; a thousand of them bound what a few hundred contracting steps add up to."""
+"""Times rtol: a step errs by less than rtol; a thousand of them bound what some hundred contracting steps add up to."""
 DOUBLE_WELL = landscape("(w**2 - 1)**2/4", ["w"])
 
 
