@@ -220,9 +220,11 @@ def run_work(name: str, size: Size) -> tuple[list[Row], bool]:
     print(f"\n{name}: {work.title}", flush=True)
     mine = work.ours(size)
     everybody = mine + (peers(name, size) if work.peers else [])
-    warm_up(everybody)
     count = {c: c.replicas or enough(c, size) for c in everybody}
     kept = agree(everybody, [count[c] for c in everybody]) if work.same_law else everybody
+    if not work.same_law:
+        for competitor in everybody:
+            competitor.run(0, 1)  # it compiles
     seconds = time_rounds(kept, [count[c] for c in kept], size.rounds)
     nanoseconds = [[1e9 * t / (count[c] * c.steps) for t in times] for c, times in zip(kept, seconds, strict=True)]
     timed = [Timed(*fields) for fields in zip(kept, nanoseconds, seconds, strict=True)]
@@ -233,15 +235,9 @@ def run_work(name: str, size: Size) -> tuple[list[Row], bool]:
     return rows, len(kept) == len(everybody)
 
 
-def warm_up(competitors: Sequence[Competitor]) -> None:
-    """Let everybody compile what they compile."""
-    for competitor in competitors:
-        competitor.run(0, min(competitor.replicas or 128, 4096))
-
-
 def enough(competitor: Competitor, size: Size) -> int:
     """Return so many replicas that what a call costs without them is a small part, and say what it costs."""
-    fixed = min(_seconds(competitor, 1) for _ in range(3))
+    fixed = min(_seconds(competitor, 1) for _ in range(4))  # the first may compile
     pilot = 16_384
     each = max(_seconds(competitor, pilot) - fixed, 1e-9) / pilot
     blocks = -(-size.enough * fixed / each // pilot)

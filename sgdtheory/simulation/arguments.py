@@ -106,7 +106,7 @@ def start(init: Init | ArrayLike, dimension: int, replicas: int) -> tuple[Start,
 
 def _one_start(entry: object) -> None:
     numeric = isinstance(entry, (int, float, np.number, sp.Expr)) and not isinstance(entry, bool)
-    if not numeric and not hasattr(entry, "transform"):
+    if not numeric and (isinstance(entry, type) or not hasattr(entry, "transform")):
         raise ArgumentError("init", entry, "numbers and laws, such as Uniform(-1, 1)")
     for number in start_values((entry,)):
         check_expression(number, (), "init")

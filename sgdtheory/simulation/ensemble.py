@@ -11,12 +11,12 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from sgdtheory.dynamics import Dynamics, make_dynamics
+from sgdtheory.dynamics import Dynamics, check_kinds, make_dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.kernels.lower import NOISES, Noise, Recording
 from sgdtheory.laws import Number
 from sgdtheory.optimizers import Optimizer
-from sgdtheory.problem import Problem
+from sgdtheory.problem import Problem, named_values
 from sgdtheory.simulation.arguments import (
     ADDRESSES,
     FEWER,
@@ -150,7 +150,10 @@ def simulate(
     whole("replicas", replicas, 1, ADDRESSES - 1)
     if block_size is not None:
         whole("block_size", block_size, 1, ADDRESSES)
-    grid = make_grid(problem, optimizer, batch_size, parameters)
+    check_kinds(problem, optimizer)
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ArgumentError("executor", executor, "a concurrent.futures.Executor", "threads=... sets the number of threads")
+    grid = make_grid(problem, optimizer, batch_size, named_values(parameters or {}))
     bound = next(grid.points()).problem
     all_bound(bound)
     names, quantities = named_expressions("observables", observables, bound, grid.axes)

@@ -12,7 +12,7 @@ from sgdtheory import Dataset, Fresh
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.kernels.build import build
 from sgdtheory.kernels.emit import emit
-from sgdtheory.kernels.lower import Start, start_values
+from sgdtheory.kernels.lower import Recording, Start, start_values
 
 KEY = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344)
 Path = tuple[NDArray[np.float64], NDArray[np.int64]]
@@ -33,7 +33,7 @@ def run_kernel(
     record_memory: bool = True,
 ) -> Path:
     """The path, shape (replicas, recorded, state), and the first failed step of each replica."""
-    run = build(emit(dynamics, start, target, record_memory)).run
+    run = build(emit(dynamics, start, target, Recording(memory=record_memory))).run
     recorded = np.arange(steps + 1) if record is None else np.array(record)
     width = len(dynamics.state) if record_memory else len(dynamics.coordinates)
     path, failed = np.empty((replicas, len(recorded), width)), np.empty(replicas, dtype=np.int64)
@@ -42,7 +42,10 @@ def run_kernel(
     given = np.zeros((0, len(dynamics.coordinates))) if points is None else points
     data = np.array(dynamics.data.values) if isinstance(dynamics.data, Dataset) else np.zeros((0, 1))
     with np.errstate(all="ignore"):
-        run(np.array(key, dtype=np.int64), first, parameters, numbers, given, data, batch, recorded, path, failed)
+        run(
+            np.array(key, dtype=np.int64), first, parameters, numbers, given, data, batch, recorded,
+            np.zeros((0, steps + 1)), np.zeros(0, np.int64), path, failed, np.empty((replicas, 0), np.int64),
+        )  # fmt: skip
     return path, failed
 
 
