@@ -56,7 +56,7 @@ class Work:
 
 
 WORKS = {
-    "examples": Work("descent on w1·w2²·x, fresh normal data, batch 16, every example drawn", ours.examples, True),
+    "examples": Work("descent on w1·w2²·x, batch 16, every example drawn", ours.examples, True),
     "sums": Work("the same, sufficient statistics drawn on all sides", ours.sums, True),
     "langevin": Work("Langevin steps in a double well", ours.langevin, True),
     "optimizers": Work("optimizers on the same descent", ours.optimizers, same_law=False),
@@ -342,7 +342,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw the time of a replica-step, a bar for each competitor of the works that have peers."""
+    """Draw the time of a replica-step, a point for each competitor of the works that have peers."""
     from matplotlib.figure import Figure
 
     from sgdtheory.plots.style import BLUE, GREY, save, style
@@ -359,9 +359,11 @@ def draw(rows: Sequence[Row], path: Path) -> None:
             labels = [f"{row.who}, {row.dtype.replace(' state', '').replace(' noise', '')}" for row in lines]
             times = [row.ns_per_step for row in lines]
             colors = [BLUE if row.who.startswith(ours.NAME) else GREY for row in lines]
-            bars = axes.barh(np.arange(len(lines)), times, color=colors)
-            axes.bar_label(bars, [f"{t:.3g}" for t in times], padding=3)
+            for y, (x, color) in enumerate(zip(times, colors, strict=True)):
+                axes.plot(x, y, "o", color=color)
+                axes.annotate(f"{x:.3g}", (x, y), xytext=(7, -4), textcoords="offset points")
             axes.set(yticks=range(len(lines)), yticklabels=labels, title=WORKS[name].title, xscale="log")
+            axes.margins(x=0.12)
             axes.invert_yaxis()
         axes.set_xlabel("nanoseconds a replica-step, state and noise in the precision named")
         save(figure, path)

@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from plain_twin import simulate_plainly
 from scipy import stats
 
-from sgdtheory import SGD, ArgumentError, EMAMomentum, Momentum, Nesterov, NoClosedFormError, Optimizer, landscape, simulate
+from sgdtheory import (
+    SGD,
+    ArgumentError,
+    EMAMomentum,
+    Momentum,
+    Nesterov,
+    NoClosedFormError,
+    Optimizer,
+    landscape,
+    simulate,
+)
 from sgdtheory.derive.moments import stationary_covariance
 from sgdtheory.dynamics import mean_step
 from sgdtheory.optimizers import OPTIMIZERS, Adam, Langevin, RMSProp, with_weight_decay

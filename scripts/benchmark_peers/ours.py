@@ -112,7 +112,7 @@ def _ends(run: xr.Dataset) -> Array | Moments:
     last = run.isel(step=-1)
     coordinates = [w.name for w in DESCENT.coordinates]
     return Moments(
-        int(last.finite),
+        int(last.finite.sel(quantity=coordinates).min()),
         last["mean"].sel(quantity=coordinates).values,
         last["variance"].sel(quantity=coordinates).values,
     )

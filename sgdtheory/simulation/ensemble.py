@@ -96,8 +96,9 @@ def simulate(
     events : mapping of str to relation, optional
         Conditions such as ``w > 0``: the first step at which each holds is kept, looked for at every step.
     keep : {"paths", "moments"}
-        ``moments``: instead of paths, mean and variance of the finite runs at every recorded step. Of a replica only
-        ``diverged_at`` and its events stay.
+        ``moments``: instead of paths, mean and variance over the replicas at every recorded step, of each quantity
+        where it is finite: diverged runs are left out, and counted. Of a replica only ``diverged_at`` and its events
+        stay.
     histogram : mapping of str to edges, optional
         With ``keep="moments"``: coordinates or observables and the edges of their histograms.
     shortcut : bool, optional
@@ -125,8 +126,8 @@ def simulate(
         ``w`` (replica, step, coordinate): positions; infinite from the first failed step on, so that no mean can miss
         a diverged run unnoticed. ``diverged_at`` (replica): the first step whose state was not finite, −1 if none.
         One variable (replica, step) an observable, one (replica) an event (−1: never). ``memory`` (replica, step,
-        buffer) if asked for. With ``keep="moments"``: ``mean``, ``variance`` (step, quantity) of the finite runs,
-        ``finite`` (step) their number, ``histogram_NAME`` (step, bin). Sweeps come first among the dimensions.
+        buffer) if asked for. With ``keep="moments"``: ``mean``, ``variance`` (step, quantity) of the finite values,
+        ``finite`` (step, quantity) their number, ``histogram_NAME`` (step, bin). Sweeps are the first dimensions.
         Attributes: seed, versions, hyperparameters, conventions, number of diverged runs, lr·λmax against the
         stability limit (variables, where something is swept), ``complete``: 0 if the run was interrupted.
 
@@ -152,7 +153,9 @@ def simulate(
         whole("block_size", block_size, 1, ADDRESSES)
     check_kinds(problem, optimizer)
     if executor is not None and not hasattr(executor, "submit"):
-        raise ArgumentError("executor", executor, "a concurrent.futures.Executor", "threads=... sets the number of threads")
+        raise ArgumentError(
+            "executor", executor, "a concurrent.futures.Executor", "threads=... sets the number of threads"
+        )
     grid = make_grid(problem, optimizer, batch_size, named_values(parameters or {}))
     bound = next(grid.points()).problem
     all_bound(bound)

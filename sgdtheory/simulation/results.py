@@ -135,7 +135,7 @@ class Collector:
         moments = [total.moments() for total in self.totals]
         count, mean, variance = (np.array([m[i] for m in moments])[:, shown] for i in range(3))
         variables: dict[str, tuple[tuple[str, ...], Any]] = {
-            "finite": (("step",), count),
+            "finite": (("step", "quantity"), count),
             "mean": (("step", "quantity"), mean),
             "variance": (("step", "quantity"), variance),
         }

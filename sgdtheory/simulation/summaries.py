@@ -34,12 +34,12 @@ class Summary:
 
     Parameters
     ----------
-    count : int array, shape (groups, recorded)
-        Finite runs.
+    count : int array, shape (groups, recorded, width)
+        Finite values.
     mean, squares : float array, shape (groups, recorded, width)
         Their mean and the sum of squared deviations from it.
     bins : tuple of int arrays, each of shape (recorded, bins + 2)
-        Finite runs a bin, the first and the last being below and above all edges.
+        Finite values a bin, the first and the last being below and above all edges.
     """
 
     count: NDArray[np.int64]
@@ -50,20 +50,19 @@ class Summary:
 
 def summarise(path: Array, reduction: Reduction) -> Summary:
     """Sum up the paths of a block, shape (replicas, recorded, width), group by group."""
-    finite = np.asarray(np.isfinite(path).all(axis=2))
+    finite = np.isfinite(path)
     starts = np.arange(0, len(path), GROUP)
     count = np.add.reduceat(finite, starts, axis=0, dtype=np.int64)
     groups = [_moments(path[i : i + GROUP], finite[i : i + GROUP]) for i in starts]
     mean, squares = (np.array(parts) for parts in zip(*groups, strict=True))
-    return Summary(count, mean, squares, tuple(_bins(path[:, :, i], finite, edges) for i, edges in reduction.edges))
+    bins = (_bins(path[:, :, i], finite[:, :, i], edges) for i, edges in reduction.edges)
+    return Summary(count, mean, squares, tuple(bins))
 
 
 def _moments(path: Array, finite: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Mean and sum of squared deviations of one group's finite runs; 0 where there are none."""
-    alive = finite[:, :, None]
-    count = np.maximum(finite.sum(axis=0), 1)[:, None]
-    mean = np.where(alive, path, 0.0).sum(axis=0) / count
-    return mean, (np.where(alive, path - mean, 0.0) ** 2).sum(axis=0)
+    """Mean and sum of squared deviations of one group's finite values; 0 where there are none."""
+    mean = np.where(finite, path, 0.0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
+    return mean, (np.where(finite, path - mean, 0.0) ** 2).sum(axis=0)
 
 
 def _bins(values: Array, finite: NDArray[np.bool_], edges: tuple[float, ...]) -> NDArray[np.int64]:
@@ -86,7 +85,7 @@ class Total:
     """
 
     def __init__(self, recorded: int, width: int, reduction: Reduction) -> None:
-        self.count = np.zeros((recorded, 1), dtype=np.int64)
+        self.count = np.zeros((recorded, width), dtype=np.int64)
         self.mean, self.squares = np.zeros((recorded, width)), np.zeros((recorded, width))
         self.bins = [np.zeros((recorded, len(edges) + 1), dtype=np.int64) for _, edges in reduction.edges]
         self.waiting: dict[int, tuple[int, Summary]] = {}
@@ -101,16 +100,16 @@ class Total:
             self.next += size
 
     def moments(self) -> tuple[NDArray[np.int64], Array, Array]:
-        """Return count, mean and variance of the finite runs; the variance NaN below two, the mean below one."""
+        """Return count, mean and variance of the finite values; the variance NaN below two, the mean below one."""
         for first in sorted(self.waiting):  # an interrupted run has gaps
             self._merge(self.waiting.pop(first)[1])
         variance = self.squares / np.maximum(self.count - 1, 1)
-        return self.count[:, 0], np.where(self.count > 0, self.mean, np.nan), np.where(self.count > 1, variance, np.nan)
+        return self.count, np.where(self.count > 0, self.mean, np.nan), np.where(self.count > 1, variance, np.nan)
 
     def _merge(self, part: Summary) -> None:
         """Add groups by the formula of Chan, Golub and LeVeque."""
         with np.errstate(all="ignore"):  # runs about to diverge may overflow in the square
-            for n, mean, squares in zip(part.count[:, :, None], part.mean, part.squares, strict=True):
+            for n, mean, squares in zip(part.count, part.mean, part.squares, strict=True):
                 total = np.maximum(self.count + n, 1)
                 gap = np.where(n > 0, mean - self.mean, 0.0)
                 self.mean = self.mean + gap * (n / total)

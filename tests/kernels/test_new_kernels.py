@@ -52,7 +52,7 @@ CASES: dict[str, dict[str, Any]] = {
         "problem": landscape(w**4 / 4, [w], noise_std=1),
         "optimizer": with_weight_decay(Nesterov(0.1, 0.5 + 0.05 * t), 0.3),
         "init": Normal(0, 4),
-        "events": {"far": sp.Abs(w) > 50},
+        "events": {"far": sp.Abs(w) > 50, "beyond": sp.Abs(w) > 1e250},
     },
 }  # fmt: skip
 NAMES = pytest.mark.parametrize("name", CASES)
@@ -94,6 +94,9 @@ def test_an_event_does_not_happen_after_a_divergence() -> None:
     failed, passed, at = run.diverged_at.values, run.far.values, run.w.values[..., 0]
     holds = (np.abs(at) > 50) & np.isfinite(at)
     assert passed.tolist() == first_true(holds).tolist()
+    reached = (np.abs(at) > 1e250) & np.isfinite(at)
+    assert run.beyond.values.tolist() == first_true(reached).tolist()
+    assert ((failed >= 0) & (run.beyond.values < 0)).any()  # infinity is no longer beyond anything
     assert ((failed >= 0) & (passed >= 0) & (passed < failed)).any()
     assert (passed[failed >= 0] < failed[failed >= 0]).all()
 

@@ -248,23 +248,24 @@ def derivative_by_differences(step: Callable[[Array], Array], state: Array, coun
 
 
 def test_a_rule_that_is_not_linear_in_the_gradient() -> None:
-    """RMSProp jumps between ±η/2 for ε → 0: with s = g² on the cycle, w' = w − ηg/|g|."""
-    rate, decay, eps = 0.3, 0.9, 1e-8
-    scan = bifurcation(landscape("w**2/2 + w**4/4", ["w"]), partial(RMSProp, decay=decay, eps=eps), lr=[rate], start=1,
-                       transient=5000)  # fmt: skip
-    assert int(scan.period[0, 0]) == 2
-    cycle = scan.w.values[0, 0, -2:, 0]
-    np.testing.assert_allclose(np.sort(cycle), [-rate / 2, rate / 2], rtol=1e-6)
+    """RMSProp on a 4-cycle, where the order of the derivatives matters."""
+    rate, decay, eps = 0.51, 0.5, 0.1
+    scan = bifurcation(DOUBLE_WELL, partial(RMSProp, decay=decay, eps=eps), lr=[rate], start=0.7, transient=5000)
 
     def step(state: Array) -> Array:
         x, s = state
-        gradient = x + x**3
+        gradient = x * (x**2 - 1)
         s = decay * s + (1 - decay) * gradient**2
         return np.array([x - rate * gradient / (math.sqrt(s) + eps), s])
 
-    state = np.array([cycle[-1], (cycle[-1] + cycle[-1] ** 3) ** 2])
-    exact = np.abs(np.linalg.eigvals(derivative_by_differences(step, state, 2))).max()
-    assert abs(float(scan.multiplier[0, 0])) == pytest.approx(exact, abs=1e-6)
+    state = np.array([0.7, 0.0])
+    for _ in range(5000):
+        state = step(state)
+    assert int(scan.period[0, 0]) == 4
+    cycle = [(state := step(state))[0] for _ in range(4)]
+    np.testing.assert_allclose(np.sort(cycle), np.sort(scan.w[0, 0, -4:, 0]), rtol=1e2 * ROUNDING)
+    values = np.linalg.eigvals(derivative_by_differences(step, state, 4))
+    assert float(scan.multiplier[0, 0]) == pytest.approx(values[np.abs(values).argmax()], abs=1e-6)
 
 
 def test_the_curvature_is_taken_where_the_gradient_is() -> None:
@@ -305,6 +306,12 @@ def test_noise_does_not_enter() -> None:
 def test_a_period_beyond_half_of_what_is_kept_is_not_found() -> None:
     found = [int(bifurcation(DOUBLE_WELL, lr=[1.25], start=0.3, keep=keep).period[0, 0]) for keep in (7, 8)]
     assert found == [0, 4]
+
+
+def test_the_same_point_must_come_back_all_along() -> None:
+    """The end of the orbit is at rest, its beginning is not."""
+    found = [int(bifurcation(DOUBLE_WELL, lr=[0.9], start=0.3, keep=300, transient=t).period[0, 0]) for t in (0, 300)]
+    assert found == [0, 1]
 
 
 def test_a_wider_tolerance_takes_a_narrow_cycle_for_a_point() -> None:

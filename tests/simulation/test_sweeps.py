@@ -205,7 +205,7 @@ def test_memory_counts_the_grid(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_huge_grid_is_refused_at_once() -> None:
     many = np.linspace(0.01, 0.1, 3000)
     start = time.monotonic()
-    with pytest.raises(ArgumentError, match="^replicas, record: got 9000000 points"):
+    with pytest.raises(ArgumentError, match=r"^replicas, record: got 9000000 points"):
         plain(SGD(many), parameters={"a": many}, steps=1000)
     assert time.monotonic() - start < 30
 
