@@ -1,7 +1,8 @@
 """Measure the simulator against plain numpy doing the same work, side by side in one run.
 
-The work: f(w, x) = w·x with fresh normal (x, y), half squared error, plain SGD. Times are wall-clock, the best of several
-rounds, in nanoseconds per replica-step; the ratio is what counts, since both run on the same machine at the same time.
+The work: f(w, x) = w·x with fresh normal (x, y), half squared error, plain SGD. Times are wall-clock, the best of
+several rounds, in nanoseconds per replica-step; the ratio is what counts, since both run on the same machine at the
+same time.
 
     python scripts/benchmark.py [--replicas N] [--steps T] [--batch-size B] [--rounds K]
 """

@@ -124,7 +124,8 @@ def full_text(report: Report) -> str:
         f"Source\n{_indent(str(claim.source))}\n{_indent('status of its statement: ' + claim.status)}",
     ]
     if printed is not None and printed.statement is not None:
-        parts.append(f"{printed.name[:1].upper()}{printed.name[1:]}\n{_indent(sp.pretty(printed.statement, use_unicode=True))}")
+        formula = sp.pretty(printed.statement, use_unicode=True)
+        parts.append(f"{printed.name[:1].upper()}{printed.name[1:]}\n{_indent(formula)}")
     if claim.note:
         parts.append(f"Note\n{_indent(claim.note)}")
     if claim.derivation is not None:
