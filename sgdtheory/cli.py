@@ -120,7 +120,8 @@ def _kernel(options: argparse.Namespace) -> int:
     if options.problem is not None:
         problem = CATALOGUE[options.problem]()
     else:
-        problem = landscape(options.loss, options.coordinates.split(","), noise_std=options.noise_std)
+        names = [name.strip() for name in options.coordinates.split(",")]
+        problem = landscape(options.loss, names, noise_std=options.noise_std)
     print(emit(make_dynamics(problem, OPTIMIZERS[options.optimizer]()), target=options.target), end="")
     return 0
 

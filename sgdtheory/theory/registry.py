@@ -69,5 +69,6 @@ def find(name: str) -> Claim:
     table = {key.lower(): claim for claim in all_claims() for key in (claim.id, claim.slug)}
     if name.lower() in table:
         return table[name.lower()]
-    near = ", ".join(get_close_matches(name.lower(), table, n=3, cutoff=0.4)) or "see sgdtheory claims"
-    raise ArgumentError("claim", name, "an id such as LCA-03 or a slug such as lca.naive", f"perhaps {near}")
+    near = ", ".join(get_close_matches(name.lower(), table, n=3, cutoff=0.4))
+    fix = f"perhaps {near}" if near else "`sgdtheory claims` lists them"
+    raise ArgumentError("claim", name, "an id such as LCA-03 or a slug such as lca.naive", fix)

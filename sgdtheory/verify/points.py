@@ -31,7 +31,7 @@ def test_points(symbols: Iterable[sp.Symbol], assumptions: Sequence[Assumption])
 
 def _linked(symbols: set[sp.Symbol], conditions: Sequence[sp.Basic]) -> tuple[set[sp.Symbol], list[sp.Basic]]:
     """Return the conditions that bear on the symbols, directly or through others, and all their symbols."""
-    binding = [c for c in conditions if c.free_symbols & symbols]
+    binding = [c for c in conditions if c.free_symbols & symbols or not c.free_symbols]
     wider = symbols.union(*(c.free_symbols for c in binding))
     return (symbols, binding) if wider == symbols else _linked(wider, conditions)
 

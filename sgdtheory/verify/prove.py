@@ -80,8 +80,8 @@ def _prove_relation(
 
 def is_zero(expression: sp.Expr) -> bool:
     """Whether an expression is identically zero, by normal form where there is one and simplification elsewhere."""
-    if expression == 0:
-        return True
+    if expression.is_number:
+        return expression.equals(0) is True
     if expression.is_rational_function():
         return bool(sp.cancel(sp.together(expression)) == 0)
     return bool(sp.simplify(expression) == 0)

@@ -1,82 +1,149 @@
-"""The cache: named by content, warm in a new process, safe for two at once, clear where it cannot be written."""
+"""The kernel cache: named by content, shared between processes, never stale, and honest about where it can't write."""
 
 from __future__ import annotations
 
-import json
 import os
+import pathlib
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from sgdtheory.kernels import build as cache
+from sgdtheory import SGD, landscape
+from sgdtheory.dynamics import make_dynamics
 from sgdtheory.kernels.build import build, digest
+from sgdtheory.kernels.emit import emit
 
-RUN = """
-import json, sys
-import sgdtheory as sgd
-from sgdtheory.kernels import build
-run = sgd.simulate(sgd.scalar_mean(1.0), sgd.SGD(lr=0.1), steps=3, replicas=4, init=1.0, rng=0)
-(module,) = build._LOADED.values()
-stats = module.run.stats
-print(json.dumps({"kernel": run.attrs["kernel"], "end": run.w.values[:, -1, 0].tolist(),
-                  "hits": sum(stats.cache_hits.values()), "misses": sum(stats.cache_misses.values())}))
+SOURCE = emit(make_dynamics(landscape("w**4", ["w"]), SGD(lr=0.1)), (1,))  # no noise: the quickest to compile
+
+REPORT = """
+import json, pathlib
+import numpy as np
+from sgdtheory import SGD, landscape
+from sgdtheory.dynamics import make_dynamics
+from sgdtheory.kernels.build import build, cache_folder, digest
+from sgdtheory.kernels.emit import emit
+source = emit(make_dynamics(landscape("w**4", ["w"]), SGD(lr=0.1)), (1,))
+run = build(source).run
+path, failed, none = np.empty((3, 2, 1)), np.empty(3, dtype=np.int64), np.zeros((0, 1))
+run(np.arange(4), 0, np.array([0.1]), np.array([0.5]), none, none, 1, np.array([0, 1]), path, failed)
+print(json.dumps({
+    "digest": digest(source), "folder": str(cache_folder()), "result": path.tolist(),
+    "hits": sum(run.stats.cache_hits.values()), "misses": sum(run.stats.cache_misses.values()),
+    "files": sorted(p.name for p in cache_folder().iterdir()),
+}))
 """
 
 
-def fresh_process(folder: Path, **environment: str) -> dict[str, object]:
-    settings = os.environ | {"SGDTHEORY_CACHE_DIR": str(folder)} | environment
-    done = subprocess.run([sys.executable, "-c", RUN], env=settings, capture_output=True, text=True, check=True)
-    answer: dict[str, object] = json.loads(done.stdout)
-    return answer
+def start(script: str, **environment: str | None) -> subprocess.Popen[str]:
+    merged = {**os.environ, **environment}
+    kept = {name: value for name, value in merged.items() if value is not None}
+    return subprocess.Popen(
+        [sys.executable, "-c", script], env=kept, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
-def test_a_new_process_with_a_warm_cache_compiles_nothing(tmp_path: Path) -> None:
-    cold = fresh_process(tmp_path, PYTHONHASHSEED="1")
-    warm = fresh_process(tmp_path, PYTHONHASHSEED="2")
-    assert (cold["hits"], cold["misses"]) == (0, 1)
+def report(process: subprocess.Popen[str]) -> dict[str, object]:
+    import json
+
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    result: dict[str, object] = json.loads(out)
+    return result
+
+
+def test_a_second_process_compiles_nothing_whatever_its_hash_seed(tmp_path: pathlib.Path) -> None:
+    """Two processes fill one empty cache at the same time; a third finds it full."""
+    cold = [start(REPORT, SGDTHEORY_CACHE_DIR=str(tmp_path), PYTHONHASHSEED=seed) for seed in ("0", "1")]
+    reports = [report(process) for process in cold]
+    warm = report(start(REPORT, SGDTHEORY_CACHE_DIR=str(tmp_path), PYTHONHASHSEED="12345"))
     assert (warm["hits"], warm["misses"]) == (1, 0)
-    assert (cold["kernel"], cold["end"]) == (warm["kernel"], warm["end"])
-    assert len(list(tmp_path.glob("kernel_*.py"))) == 1
+    assert {r["digest"] for r in (*reports, warm)} == {digest(SOURCE)}
+    assert reports[0]["result"] == reports[1]["result"] == warm["result"]
+    assert sum(int(str(r["misses"])) for r in reports) >= 1
+    kernels = [name for name in warm["files"] if name != "__pycache__"]  # type: ignore[union-attr, attr-defined]
+    assert kernels == [f"kernel_{digest(SOURCE)}.py"]  # one file, and nothing temporary left behind
 
 
-def test_two_processes_may_build_the_same_kernel_at_once(tmp_path: Path) -> None:
-    settings = os.environ | {"SGDTHEORY_CACHE_DIR": str(tmp_path)}
-    both = [
-        subprocess.Popen([sys.executable, "-c", RUN], env=settings, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    answers = [json.loads(process.communicate()[0]) for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert answers[0]["end"] == answers[1]["end"]
-    assert not list(tmp_path.glob("*.tmp"))
+def test_where_nothing_can_be_written_a_temporary_folder_serves(tmp_path: pathlib.Path) -> None:
+    wall = tmp_path / "file"
+    wall.write_text("not a folder")
+    homeless = {"HOME": str(wall), "XDG_CACHE_HOME": str(wall / "cache"), "LOCALAPPDATA": str(wall / "cache")}
+    result = report(start(REPORT, SGDTHEORY_CACHE_DIR=None, TMPDIR=str(tmp_path), **homeless))
+    folder = pathlib.Path(str(result["folder"]))
+    assert folder.parent == tmp_path
+    assert result["misses"] == 1
+    assert not folder.exists()  # removed at exit
 
 
-def test_the_name_follows_the_content() -> None:
-    assert digest("x = 1") != digest("x = 2")
-    assert digest("x = 1") == digest("x = 1")
-    assert build("run = 1").run == 1
-    assert build("run = 1") is build("run = 1")
-    assert build("run = 2").run == 2
+def test_a_chosen_folder_that_cannot_be_written_is_an_error(tmp_path: pathlib.Path) -> None:
+    wall = tmp_path / "file"
+    wall.write_text("not a folder")
+    process = start(REPORT, SGDTHEORY_CACHE_DIR=str(wall / "inside"))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "ArgumentError: SGDTHEORY_CACHE_DIR: got" in err
+    assert "a folder that can be written" in err
+    assert wall.read_text() == "not a folder"
 
 
-def test_a_chosen_folder_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "file"
-    file.write_text("in the way")
-    monkeypatch.setenv("SGDTHEORY_CACHE_DIR", str(file / "kernels"))
-    cache.cache_folder.cache_clear()
-    with pytest.raises(ValueError, match=r"SGDTHEORY_CACHE_DIR: got .*allowed: a folder that can be written"):
-        cache.cache_folder()
-    cache.cache_folder.cache_clear()
+@pytest.fixture
+def own_folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """An empty cache of this test's own, in a process that has loaded nothing yet."""
+    from sgdtheory.kernels import build as module
+
+    monkeypatch.setattr(module, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(module, "_LOADED", {})
+    return tmp_path
 
 
-def test_without_a_home_a_temporary_folder_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "file"
-    file.write_text("in the way")
-    monkeypatch.delenv("SGDTHEORY_CACHE_DIR")
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(file))
-    cache.cache_folder.cache_clear()
-    folder = cache.cache_folder()
-    assert folder.is_dir()
-    folder.rmdir()
-    cache.cache_folder.cache_clear()
+PLAIN = emit(make_dynamics(landscape("w**4", ["w"]), SGD(lr=0.1)), (1,), "python")
+
+
+def test_a_kernel_is_loaded_once(own_folder: pathlib.Path) -> None:
+    assert build(PLAIN) is build(PLAIN)
+    assert [p.name for p in own_folder.glob("*.py")] == [f"kernel_{digest(PLAIN)}.py"]
+
+
+def test_an_edited_file_is_put_right(own_folder: pathlib.Path) -> None:
+    path = own_folder / f"kernel_{digest(PLAIN)}.py"
+    path.write_text("raise RuntimeError('somebody was here')")
+    assert hasattr(build(PLAIN), "run")
+    assert path.read_text(encoding="utf-8") == PLAIN
+
+
+def test_the_name_depends_on_every_letter() -> None:
+    assert digest(PLAIN) == digest(str(PLAIN))
+    assert len({digest(PLAIN), digest(PLAIN + " "), digest(PLAIN.replace("0.0", "0.1", 1))}) == 3
+
+
+def test_a_kernel_that_cannot_be_loaded_is_not_kept(own_folder: pathlib.Path) -> None:
+    broken = "raise RuntimeError('no kernel')\n"
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no kernel"):
+            build(broken)
+
+
+def test_threads_that_ask_at_once_get_one_module(own_folder: pathlib.Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        modules = list(pool.map(lambda _: build(PLAIN), range(32)))
+    assert all(module is modules[0] for module in modules)
+
+
+def test_the_chosen_folder_is_absolute(tmp_path: pathlib.Path) -> None:
+    """A relative choice is fixed where the process began, so that a change of directory loses nothing."""
+    script = (
+        "import os, pathlib\nfrom sgdtheory.kernels.build import cache_folder\nbefore = cache_folder()\n"
+        "os.chdir('/')\nassert before.is_absolute() and before.is_dir() and before == cache_folder()\nprint(before)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "SGDTHEORY_CACHE_DIR": "kernels here"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert process.stdout.strip() == str(tmp_path / "kernels here")
