@@ -77,7 +77,8 @@ def variance_test(values: NDArray[np.float64], predicted: float, alpha: float) -
     if not (math.isfinite(predicted) and predicted > 0):
         return Comparison(estimate, predicted, 0.0, alpha, n, detectable)
     half, dof = (n - 1) * estimate / predicted / 2, (n - 1) / 2
-    p_value = min(1.0, 2 * float(min(gammainc(dof, half), gammaincc(dof, half))))
+    tail = np.minimum(gammainc(dof, half), gammaincc(dof, half))
+    p_value = float(np.minimum(1.0, 2 * tail))  # numpy's minimum hands a NaN on
     return Comparison(estimate, predicted, p_value, alpha, n, detectable)
 
 

@@ -1,4 +1,4 @@
-"""prove: what is true is proved, what is false is refuted at a point that keeps the assumptions, and the rest is said."""
+"""prove: the true is proved, the false refuted at a point that keeps the assumptions, and the rest is said."""
 
 from __future__ import annotations
 
