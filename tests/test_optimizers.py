@@ -146,7 +146,7 @@ def test_every_rule_is_a_value_with_a_source(name: str) -> None:
     assert rule(lr=0.5) == rule(lr=0.5)
     assert rule(lr=0.5) != rule(lr=0.25)
     assert len({rule(), rule()}) == 1
-    assert all(GLOSSARY[h.keyword].symbol == h.symbol for h in rule().hyperparameters)
+    assert {h.symbol for h in rule().hyperparameters} <= {entry.symbol for entry in GLOSSARY.values()}
     assert str(rule().source.year) in str(rule().source)
     assert repr(rule(lr=0.1)).startswith(f"{rule.__name__}(lr=0.1")
 
@@ -166,7 +166,7 @@ MU = "a number in Interval.Ropen(0, 1)"
     "value",
     [
         *(0, -0.1, 0.0, -1, float("nan"), float("inf"), sp.nan, sp.oo, sp.I, -η, sp.Symbol("n", negative=True)),
-        *("0.1", None, True, [0.1], (0.1,), np.array([0.1]), 1j, sp.besselj(0, 1), sp.eye(1), object),
+        *("0.1", None, True, [], ["0.1"], np.array(0.1), np.array([True]), 1j, sp.besselj(0, 1), sp.eye(1), object),
     ],
     ids=repr,
 )
@@ -176,7 +176,7 @@ def test_bad_learning_rates(rule: Callable[..., Optimizer], value: object) -> No
 
 
 @pytest.mark.parametrize("rule", [Momentum, EMAMomentum, Nesterov])
-@pytest.mark.parametrize("value", [1, 1.0, -0.1, 2, sp.S.One, float("nan"), "0.9", None, False, [0.9]], ids=repr)
+@pytest.mark.parametrize("value", [1, 1.0, -0.1, 2, sp.S.One, float("nan"), "0.9", None, False, [0.9, 1]], ids=repr)
 def test_bad_momenta(rule: Callable[..., Optimizer], value: object) -> None:
     with pytest.raises(ArgumentError, match=r"^momentum: got .*; allowed: \w+"):
         rule(lr=0.1, momentum=value)
@@ -186,7 +186,7 @@ def test_the_messages_say_what_is_allowed() -> None:
     for make, message in (
         (lambda: SGD(-0.1), f"lr: got -0.1; allowed: {LR}. Fix: "),
         (lambda: Momentum(0.1, 1), f"momentum: got 1; allowed: {MU}. Fix: "),
-        (lambda: SGD([0.1, 0.2]), "lr: got [0.1, 0.2]; allowed: one number in"),
+        (lambda: SGD([]), "lr: got []; allowed: a sweep: a non-empty list of numbers"),
         (lambda: SGD("0.1"), "lr: got '0.1'; allowed: a number or a sympy expression. Fix: text goes through"),
     ):
         with pytest.raises(ArgumentError) as caught:

@@ -207,15 +207,15 @@ def _fits(
     reduction: Reduction | None,
 ) -> None:
     """Refuse a run whose paths, per-replica facts or schedules would not fit in memory."""
-    points = math.prod(grid.shape)
+    points = {"points": math.prod(grid.shape)} if grid.axes else {}
     width = len(dynamics.coordinates) + len(recording.observables) + recording.memory * len(dynamics.memory)
     group = min(replicas, GROUP)  # whose paths are looked at together, whatever is kept of them
-    runs = {"points": points, "replicas": replicas} if reduction is None else {"replicas": max(group, points)}
+    runs = points | {"replicas": replicas} if reduction is None else {"replicas": max(group, *points.values(), 1)}
     fits_memory("replicas, record", FEWER, **runs, recorded_steps=recorded, quantities=width)
     facts = 1 + len(recording.events)
-    fits_memory("replicas", "run fewer replicas at a time", points=points, replicas=replicas, facts_a_run=facts)
+    fits_memory("replicas", "run fewer replicas at a time", **points, replicas=replicas, facts_a_run=facts)
     scheduled = sum(h.value.has(t) for h in grid.optimizer.hyperparameters)
-    fits_memory("steps", "run fewer steps or points at a time", points=points, steps=steps + 1, schedules=scheduled)
+    fits_memory("steps", "run fewer steps or points at a time", **points, steps=steps + 1, schedules=scheduled)
 
 
 def _reduction(

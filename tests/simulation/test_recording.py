@@ -288,7 +288,7 @@ def test_a_block_is_cut_to_what_its_path_needs(monkeypatch: pytest.MonkeyPatch) 
 def test_moments_whose_groups_do_not_fit_are_refused() -> None:
     with pytest.raises(ArgumentError, match=r"^replicas, record: got 1024 replicas × 1000001 recorded steps"):
         plain(keep="moments", replicas=10**6, steps=10**6)
-    with pytest.raises(ArgumentError, match=r"^replicas: got 1 points × 4000000000 replicas × 1 facts a run"):
+    with pytest.raises(ArgumentError, match=r"^replicas: got 4000000000 replicas × 1 facts a run"):
         plain(keep="moments", replicas=4 * 10**9, record=[0])
     assert arguments.OWN_NAMES  # the limit itself is tested with the sweeps
 
