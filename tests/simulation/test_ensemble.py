@@ -328,7 +328,7 @@ GOOD: dict[str, Any] = {"steps": 2, "replicas": 2, "init": 1.0, "rng": 0}
         ({"steps": 2**32 - 1, "replicas": 1}, r"replicas, record: got 1 replicas × 4294967296 recorded steps"),
         ({"replicas": 2**32 - 1, "record": [2]}, r"replicas, record: got 4294967295 replicas"),
     ],
-    ids=lambda value: str(value)[:60] if isinstance(value, dict) else "",
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_what_cannot_be_meant_is_refused_before_any_work(
     changed: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
