@@ -291,6 +291,12 @@ def RMSProp(lr: Number = η, decay: Number = β2, eps: Number = 1e-8, form: str 
     References
     ----------
     McAllester (2018), TTIC 31230 lectures, slide RMSProp.
+
+    Examples
+    --------
+    >>> rule = RMSProp(lr=1, decay=sp.Rational(3, 4), eps=0)
+    >>> rule.update(gradient=5, memory=[0]).displacement  # the first step: −lr/√(1 − decay)
+    -2
     """
     mean_square = β2 * s + (1 - β2) * g**2
     root = _root(mean_square, form)
@@ -317,6 +323,11 @@ def Adam(
     References
     ----------
     Kingma, Ba (2015), Adam, algorithm 1; McAllester (2018), TTIC 31230 lectures, slide Adam.
+
+    Examples
+    --------
+    >>> Adam(lr=0.001, beta1=0.9, beta2=0.999)
+    Adam(lr=0.001, beta1=0.9, beta2=0.999, eps=1.0e-8)
     """
     mean, mean_square = β1 * v + (1 - β1) * g, β2 * s + (1 - β2) * g**2
     values = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}
@@ -345,6 +356,11 @@ def Langevin(lr: Number = η, temperature: Number = T) -> Optimizer:
     References
     ----------
     Welling, Teh (2011), Bayesian learning via stochastic gradient Langevin dynamics.
+
+    Examples
+    --------
+    >>> Langevin().update(gradient=0).displacement
+    sqrt(2)*sqrt(T)*sqrt(eta)*zeta
     """
     position = θ - η * g + sp.sqrt(2 * η * T) * ζ
     built = _build("Langevin", position, {}, θ, {"lr": lr, "temperature": temperature}, WELLING_TEH_2011)

@@ -186,6 +186,17 @@ def simulate(
 def log_steps(steps: int, per_decade: int = 10) -> list[int]:
     """Return 0 and about so many steps a decade up to the last, for ``record``.
 
+    Parameters
+    ----------
+    steps : int
+        The last step, ≥ 1.
+    per_decade : int
+        Steps for each factor of ten.
+
+    Returns
+    -------
+    list of int
+
     Examples
     --------
     >>> log_steps(100, per_decade=2)

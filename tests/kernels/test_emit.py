@@ -273,7 +273,11 @@ def test_the_kernel_on_record_runs() -> None:
     run = build(GOLDEN.read_text(encoding="utf-8")).run
     path, failed = np.empty((200, 2, 1)), np.empty(200, dtype=np.int64)
     none = np.zeros((0, 1))
-    run(np.arange(4), 0, np.array([0.01]), np.array([-3.6, 3.6]), none, none, 1, np.array([0, 1]), path, failed)
+    nothing = (np.zeros((0, 2)), np.zeros(0, np.int64))  # no schedules
+    numbers = (np.array([0.01]), np.array([-3.6, 3.6]))
+    run(
+        np.arange(4), 0, *numbers, none, none, 1, np.array([0, 1]), *nothing, path, failed, np.empty((200, 0), np.int64)
+    )
     dynamics = make_dynamics(sticky_1d(), SGD(lr=0.01))
     twin, _ = run_kernel(dynamics, (Uniform(-3.6, 3.6),), "python", replicas=200, steps=1, key=range(4))
     assert path.tobytes() == twin.tobytes()

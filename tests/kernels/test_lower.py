@@ -9,7 +9,7 @@ import sympy as sp
 
 from sgdtheory import ArgumentError, Dataset, Fresh, Normal, Problem, Rademacher, Uniform, landscape
 from sgdtheory.dynamics import Dynamics, make_dynamics
-from sgdtheory.kernels.lower import Block, Program, lower, start_values
+from sgdtheory.kernels.lower import Block, Program, Recording, lower, start_values
 from sgdtheory.optimizers import SGD, Momentum, Nesterov
 
 a, b = sp.symbols("a b", real=True)
@@ -45,7 +45,7 @@ def regression(names: str, parameter: str) -> Problem:
 
 
 def test_only_canonical_names_are_left() -> None:
-    program = lower(make_dynamics(regression("u v", "rho"), Nesterov()), (Normal(0, 1), 3), record_memory=True)
+    program = lower(make_dynamics(regression("u v", "rho"), Nesterov()), (Normal(0, 1), 3), Recording(memory=True))
     for block in blocks(program):
         for expression in (*block.results, *(e for _, e in block.assignments)):
             assert all(CANONICAL.fullmatch(s.name) for s in expression.free_symbols)
@@ -84,10 +84,10 @@ def test_a_parameter_named_like_a_draw_is_not_one(name: str) -> None:
 
 
 def test_sizes() -> None:
-    program = lower(make_dynamics(regression("u v", "rho"), Momentum()), (Normal(0, 1), 3), record_memory=True)
+    program = lower(make_dynamics(regression("u v", "rho"), Momentum()), (Normal(0, 1), 3), Recording(memory=True))
     assert program.sizes == (2, 4, 2, 3, 3)
-    assert program.recorded == 4
-    assert lower(make_dynamics(regression("u v", "rho"), Momentum()), None).recorded == 2
+    assert len(program.recorded.results) == 4
+    assert len(lower(make_dynamics(regression("u v", "rho"), Momentum()), None).recorded.results) == 2
 
 
 def test_draws_are_counted_by_kind() -> None:
@@ -169,7 +169,6 @@ def test_a_start_keeps_only_its_structure() -> None:
         (a + sp.Symbol("stray", real=True), r"example_loss: got unknown symbol 'stray'"),
         (a + sp.oo, r"example_loss"),
         (a * sp.I, r"example_loss"),
-        (sp.floor(a), r"example_loss: got floor\(a\)"),
     ],
 )
 def test_what_cannot_be_printed_is_refused_by_name(gradient: sp.Expr, message: str) -> None:
