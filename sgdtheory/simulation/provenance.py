@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -79,11 +81,11 @@ def stability(
     λmax is the largest Hessian eigenvalue of the population loss (median and largest over at most 1024 finite
     replicas); where it has no closed form, the reason stands instead.
     """
-    limit = {"stability_limit": float(stability_limit(optimizer))}
+    limit: dict[str, Any] = {"stability_limit": float(_limit(_with_symbolic_rate(optimizer)))}
     if problem.dimension > _LARGEST_HESSIAN:
         return {**limit, "lr_sharpness": f"not computed: {problem.dimension} coordinates (limit {_LARGEST_HESSIAN})"}
     try:
-        loss = numeric_loss(problem)
+        loss = _loss(problem)
     except NoClosedFormError:
         return {**limit, "lr_sharpness": "not computed: the population loss has no closed form"}
     lr = float(next(h.value for h in optimizer.hyperparameters if h.keyword == "lr"))
@@ -95,6 +97,17 @@ def stability(
         limit |= {f"lr_sharpness_{where}_median": float(np.median(values))}
         limit |= {f"lr_sharpness_{where}_max": float(np.max(values))}
     return limit
+
+
+# a figure simulates the same problem and rule many times, and each costs a tenth of a second to compile or to solve
+_loss = lru_cache(maxsize=64)(numeric_loss)
+_limit = lru_cache(maxsize=64)(stability_limit)
+
+
+def _with_symbolic_rate(optimizer: Optimizer) -> Optimizer:
+    """Return the rule with its learning rate as a symbol: the limit does not depend on its value."""
+    hyper = tuple(replace(h, value=h.symbol) if h.keyword == "lr" else h for h in optimizer.hyperparameters)
+    return replace(optimizer, hyperparameters=hyper)
 
 
 def hyperparameter_values(optimizer: Optimizer) -> dict[sp.Symbol, float]:
