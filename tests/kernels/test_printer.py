@@ -138,7 +138,7 @@ def rounding_error(expression: sp.Expr, point: tuple[float, ...]) -> float:
     return 50 * (spread / _NUDGE + size) * sys.float_info.epsilon
 
 
-@settings(max_examples=300)
+@settings(max_examples=800)
 @given(expression=EXPRESSIONS, point=POINTS)
 def test_printed_text_evaluates_to_the_expression(expression: sp.Expr, point: tuple[float, ...]) -> None:
     allowed = rounding_error(expression, point)
@@ -161,6 +161,8 @@ def test_printed_text_evaluates_to_the_expression(expression: sp.Expr, point: tu
         (a / b / c, "a/b/c"),
         (a / (b * c + 1), "a/(1.0 + b*c)"),
         (1 / a, "1.0/a"),
+        (1 / (a + b), "1.0/(a + b)"),
+        (1 / (a + b) + 1 / (a - b) * c, "c/(a - b) + 1.0/(a + b)"),
         (a ** sp.Rational(-1, 2), "1.0/sqrt(a)"),
         (-a / 3, "(-0.3333333333333333)*a"),
         (2**a, "pow(2.0, a)"),
