@@ -100,9 +100,9 @@ def test_series_differ_by_more_than_colour(name: str) -> None:
 
 def test_same_seed_same_picture_other_seed_other_numbers() -> None:
     module = script("naive_allocation")
-    again, other = module.make(quick=True, rng=1), module.make(quick=True, rng=2)
     images = []
-    for shown in (picture("naive_allocation"), again, other):
+    for rng in (1, 1, 2):  # fresh figures: a second drawing of the same one shifts its layout by a fraction of a pixel
+        shown = module.make(quick=True, rng=rng)
         buffer = BytesIO()
         shown.figure.savefig(buffer, format="raw")
         images.append(buffer.getvalue())
