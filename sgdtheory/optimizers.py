@@ -423,6 +423,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 """Every optimizer by the name the command line uses."""
 
 _NOT_NEGATIVE = sp.Interval(0, sp.oo)
+_IN_WORDS = {_POSITIVE: "a number > 0", _BELOW_ONE: "a number from 0 to below 1", _NOT_NEGATIVE: "a number >= 0"}
 _DOMAINS = {
     "lr": (η, _POSITIVE),
     "momentum": (μ, _BELOW_ONE),
@@ -463,7 +464,7 @@ def _checked(keyword: str, value: Number) -> sp.Expr | sp.Tuple:
     number = check_expression(value, None, keyword)
     inside = domain.contains(number)
     if not number.has(t) and (inside == sp.false or (number.is_number and inside != sp.true)):
-        raise ArgumentError(keyword, value, f"a number in {domain}", "learning rates and momenta are not negative")
+        raise ArgumentError(keyword, value, _IN_WORDS[domain], "learning rates and momenta are not negative")
     return number
 
 

@@ -157,8 +157,8 @@ def test_hyperparameters_may_be_symbols() -> None:
     assert SGD(sp.Symbol("a")).values == {η: sp.Symbol("a")}
 
 
-LR = "a number in Interval.open(0, oo)"
-MU = "a number in Interval.Ropen(0, 1)"
+LR = "a number > 0"
+MU = "a number from 0 to below 1"
 
 
 @pytest.mark.parametrize("rule", OPTIMIZERS.values(), ids=OPTIMIZERS)
