@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,11 @@ import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from sgdtheory.errors import ArgumentError
+from sgdtheory.laws import Dataset
 from sgdtheory.problem import Problem
 
 Array = NDArray[np.float64]
+_LARGEST_BLOCK = 1 << 18  # points × samples evaluated together
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def numeric_loss(problem: Problem) -> NumericLoss:
     Parameters
     ----------
     problem : Problem
-        Every parameter bound; the population loss in closed form.
+        Every parameter bound. The population loss is in closed form, or the mean over the samples of a data set.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def numeric_loss(problem: Problem) -> NumericLoss:
     ArgumentError
         If a parameter has no value.
     NoClosedFormError
-        If the population loss has no closed form.
+        If the population loss of fresh data has no closed form.
 
     Examples
     --------
@@ -73,14 +76,15 @@ def numeric_loss(problem: Problem) -> NumericLoss:
     if problem.free_parameters:
         names = ", ".join(s.name for s in problem.free_parameters)
         raise ArgumentError("problem", f"parameters without value: {names}", "numbers", "problem.bind(name=value)")
-    values = dict(problem.parameters)
-    loss = problem.loss.xreplace(values)
-    w = problem.coordinates
+    w, data = problem.coordinates, problem.data
+    # a mean over samples that moments do not give is taken on arrays: as an expression it would be n terms long
+    samples = data if isinstance(data, Dataset) and not problem.example_loss.is_polynomial(*data.symbols) else None
+    loss = (problem.example_loss if samples else problem.loss).xreplace(dict(problem.parameters))
     return NumericLoss(
         len(w),
-        _vectorised([loss], w, ()),
-        _vectorised([sp.diff(loss, x) for x in w], w, (len(w),)),
-        _vectorised([h.replace(sp.DiracDelta, _nothing) for h in sp.hessian(loss, w)], w, (len(w), len(w))),
+        _vectorised([loss], w, (), samples),
+        _vectorised([sp.diff(loss, x) for x in w], w, (len(w),), samples),
+        _vectorised([h.replace(sp.DiracDelta, _nothing) for h in sp.hessian(loss, w)], w, (len(w), len(w)), samples),
     )
 
 
@@ -89,18 +93,45 @@ def _nothing(*_: sp.Expr) -> sp.Expr:
 
 
 def _vectorised(
-    expressions: Sequence[sp.Expr], coordinates: Sequence[sp.Symbol], shape: tuple[int, ...]
+    expressions: Sequence[sp.Expr],
+    coordinates: Sequence[sp.Symbol],
+    shape: tuple[int, ...],
+    samples: Dataset | None = None,
 ) -> Callable[[ArrayLike], Array]:
-    names = [sp.Symbol(f"w{i}", real=True) for i in range(len(coordinates))]  # no user-chosen name reaches source
-    canonical = dict(zip(coordinates, names, strict=True))
+    """Compile expressions in the coordinates and, if there are samples, in their columns, over which they average."""
+    data = samples.symbols if samples else ()
+    # no user-chosen name reaches source
+    names = [
+        sp.Symbol(f"{role}{i}", real=True)
+        for role, symbols in (("w", coordinates), ("x", data))
+        for i in range(len(symbols))
+    ]
+    canonical = dict(zip((*coordinates, *data), names, strict=True))
     function = sp.lambdify(names, [e.xreplace(canonical) for e in expressions], modules=["scipy", "numpy"], cse=True)
 
     def evaluate(w: ArrayLike) -> Array:
         points = np.asarray(w, dtype=np.float64)
-        if points.shape[-1:] != (len(names),):
-            raise ArgumentError("w", f"shape {points.shape}", f"shape (..., {len(names)})", "last axis: coordinates")
-        rows = function(*np.moveaxis(points, -1, 0))
-        stacked = np.stack([np.broadcast_to(r, points.shape[:-1]) for r in rows], axis=-1).astype(np.float64)
+        if points.shape[-1:] != (len(coordinates),):
+            raise ArgumentError(
+                "w", f"shape {points.shape}", f"shape (..., {len(coordinates)})", "last axis: coordinates"
+            )
+        columns = np.moveaxis(points, -1, 0)
+        stacked = (
+            _stack(function(*columns), points.shape[:-1]) if samples is None else _average(function, columns, samples)
+        )
         return stacked.reshape(points.shape[:-1] + shape)
 
     return evaluate
+
+
+def _stack(rows: Sequence[ArrayLike], shape: tuple[int, ...]) -> Array:
+    return np.stack([np.broadcast_to(row, shape) for row in rows], axis=-1).astype(np.float64)
+
+
+def _average(function: Callable[..., Sequence[ArrayLike]], columns: Array, samples: Dataset) -> Array:
+    """Average over the samples, a block of them at a time."""
+    shape = columns.shape[1:]
+    block = max(1, _LARGEST_BLOCK // max(1, math.prod(shape)))
+    parts = (samples.values[first : first + block] for first in range(0, samples.size, block))
+    sums = (_stack(function(*columns[..., np.newaxis], *part.T), (*shape, len(part))).sum(axis=-2) for part in parts)
+    return np.asarray(sum(sums) / samples.size)

@@ -90,7 +90,7 @@ def simulate(
         Record every k-th step (the start and the last step always), or the steps listed (``log_steps`` spaces them
         logarithmically).
     record_memory : bool
-        Record the optimizer's buffers too, as variable ``memory``.
+        Record the optimizer's buffers too, as variable ``memory``; without buffers (SGD) there is none.
     observables : mapping of str to expression, optional
         Further quantities to record, in the coordinates and parameters.
     events : mapping of str to relation, optional

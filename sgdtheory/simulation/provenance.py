@@ -16,6 +16,7 @@ import sgdtheory
 from sgdtheory.derive.stability import stability_limit
 from sgdtheory.errors import ArgumentError, NoClosedFormError
 from sgdtheory.kernels.build import digest
+from sgdtheory.laws import Dataset
 from sgdtheory.measure.loss import NumericLoss, numeric_loss
 from sgdtheory.optimizers import Optimizer
 from sgdtheory.problem import Problem
@@ -24,6 +25,7 @@ from sgdtheory.simulation.blocks import Job
 from sgdtheory.simulation.grid import Grid
 
 RandomState = int | np.random.Generator | np.random.SeedSequence | None
+_SHARPNESS_WORK = 1 << 18  # replicas × samples of a data set whose mean no moments give
 _LARGEST_HESSIAN = 8  # a symbolic Hessian in more dimensions costs more than the run
 
 
@@ -83,14 +85,15 @@ def stability(
     """Return lr·λmax at the starts and the ends, and the limit below which a quadratic is stable.
 
     λmax is the largest Hessian eigenvalue of the population loss (median and largest over the finite ones of some
-    replicas). NaN where there is no closed form (a loss that is not polynomial in the data, more than 8 coordinates, a
-    rule that is not linear in the gradient) or no one lr (a schedule).
+    replicas). NaN where there is no closed form (fresh data in which the loss is not polynomial, more than 8
+    coordinates, a rule that is not linear in the gradient) or no one lr (a schedule).
     """
     found = {"stability_limit": _limit(_without_rate(optimizer))}
     loss = _loss_or_none(problem)
     rates = [float(h.value) for h in optimizer.hyperparameters if h.keyword == "lr" and h.value.is_number]
+    samples = problem.data.size if isinstance(problem.data, Dataset) else 1
     for where, points in {"start": start, "end": end}.items():
-        finite = points[np.isfinite(points).all(axis=1)]
+        finite = points[np.isfinite(points).all(axis=1)][: max(1, _SHARPNESS_WORK // samples)]
         values = np.full(1, np.nan)
         if loss is not None and rates and len(finite):
             with np.errstate(all="ignore"):  # a curvature that overflows is left out, like the replicas that did

@@ -121,7 +121,7 @@ class Collector:
         path = path[:, :, self._shown()]
         variables: dict[str, tuple[tuple[str, ...], Any]] = {"w": (("replica", "step", "coordinate"), path[..., :d])}
         labels: dict[str, Any] = {"step": self.recorded, "coordinate": [w.name for w in self.dynamics.coordinates]}
-        if self.recording.memory:
+        if self.memory:
             variables["memory"] = (("replica", "step", "buffer"), path[..., d : d + m])
             labels["buffer"] = [symbol.name for symbol in self.dynamics.memory]
         for i, name in enumerate(self.names):

@@ -8,6 +8,7 @@ from itertools import repeat
 from multiprocessing import get_context
 
 from sgdtheory.claim import Claim, Ensemble, Mutant
+from sgdtheory.errors import ArgumentError
 from sgdtheory.simulation.blocks import worker_count
 from sgdtheory.theory.registry import all_claims, find
 from sgdtheory.verify.evidence import Judge, gather
@@ -39,6 +40,8 @@ def check(claim: str | Claim, rng: int = 0) -> Report:
     ('PROVED', True)
     """
     subject = find(claim) if isinstance(claim, str) else claim
+    if not isinstance(subject, Claim):
+        raise ArgumentError("claim", claim, "an id, a slug or a Claim")
     alpha = false_alarm_share()
     judges = [gather(evidence, subject.assumptions, alpha, rng) for evidence in subject.evidence]
     findings = tuple(judge(subject.statement) for judge in judges)

@@ -125,6 +125,12 @@ def test_memory_has_its_buffers_named() -> None:
     assert len(np.unique(second)) == 50
 
 
+def test_where_there_are_no_buffers_none_are_recorded() -> None:
+    run = simulate(DOUBLE_WELL, SGD(lr=0.1), steps=2, init=Uniform(-2, 2), record_memory=True, rng=0)
+    assert set(run.data_vars) == {"w", "diverged_at"}
+    assert "buffer" not in run.coords
+
+
 def test_zero_steps_are_the_start_alone() -> None:
     run = simulate(DOUBLE_WELL, SGD(lr=0.1), steps=0, replicas=3, init=Uniform(-2, 2), rng=0)
     assert run.step.values.tolist() == [0]
@@ -280,6 +286,7 @@ GOOD: dict[str, Any] = {"steps": 2, "replicas": 2, "init": 1.0, "rng": 0}
         ({"threads": -2}, r"threads: got -2"),
         ({"threads": 1.5}, r"threads: got 1\.5"),
         ({"threads": True}, r"threads: got True"),
+        ({"executor": 2}, r"executor: got 2"),
         ({"rng": -1}, r"rng: got -1; allowed: a whole number >= 0"),
         ({"rng": 1.0}, r"rng: got 1\.0"),
         ({"rng": True}, r"rng: got True"),

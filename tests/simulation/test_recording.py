@@ -269,12 +269,6 @@ def test_memory_of_moments_does_not_grow_with_the_ensemble(monkeypatch: pytest.M
     assert peak(replicas=many) > 41 * 8 * many  # stored paths are seen by the same measurement
 
 
-def test_paths_are_held_once() -> None:
-    plain(steps=40)
-    replicas = 60 * GROUP
-    assert peak(replicas=replicas, block_size=GROUP) < 1.5 * 41 * 8 * replicas
-
-
 def test_a_block_is_cut_to_what_its_path_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     run = blocks.run_block

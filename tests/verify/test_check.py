@@ -361,6 +361,12 @@ def test_an_unknown_name_is_refused_with_the_nearest(name: str) -> None:
         check(name)
 
 
+@pytest.mark.parametrize("thing", [3, None, IDENTITY])
+def test_what_is_no_claim_is_refused(thing: object) -> None:
+    with pytest.raises(ArgumentError, match=r"claim: got .*an id, a slug or a Claim"):
+        check(thing)  # type: ignore[arg-type]
+
+
 def test_a_near_miss_is_answered_with_the_name_meant() -> None:
     with pytest.raises(ArgumentError, match=r"perhaps .*lca\.naive"):
         check("lca.naiv")
