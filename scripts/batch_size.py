@@ -20,7 +20,7 @@ from sgdtheory.plots import artists
 from sgdtheory.plots.artists import Look
 from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, save, style
-from sgdtheory.theory import batch_size as theory
+from sgdtheory.theory.lectures import batch_size as theory
 
 VALUES = {theory.ĝ: 1, theory.σ: 1, theory.L: 1, theory.z: 2}
 PARABOLAS = (

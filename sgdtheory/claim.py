@@ -14,7 +14,9 @@ from fractions import Fraction
 from random import Random
 from typing import Literal
 
+import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 
 from sgdtheory.laws import Law, Number
 from sgdtheory.optimizers import Optimizer
@@ -207,7 +209,38 @@ class Ensemble:
     resolution: float
 
 
-Evidence = Identity | Recursion | Property | Order | Ensemble
+@dataclass(frozen=True)
+class Sample:
+    """Monte Carlo without the simulator: independent draws of a number whose mean is the quantity.
+
+    For probabilities (draw 0 or 1) and for means over more than the end of a run. The number of draws is designed from
+    the false-alarm share of the budget and the resolution.
+
+    Parameters
+    ----------
+    quantity : Symbol
+        The quantity of the statement that is estimated.
+    draw : callable
+        (numpy random generator, n) → n independent values, float array; light enough tails for the central limit
+        theorem. A readable transcription of the definition, not of the statement.
+    values : mapping of Symbol to number
+        The numbers `draw` uses, for the statement.
+    resolution : float
+        Relative error of the quantity that must be detected (missed with probability at most 10⁻³).
+
+    Examples
+    --------
+    >>> P = sp.Symbol("P", positive=True)
+    >>> heads = Sample(P, lambda rng, n: (rng.random(n) < 0.5).astype(float), {}, resolution=0.01)
+    """
+
+    quantity: sp.Symbol
+    draw: Callable[[np.random.Generator, int], NDArray[np.float64]]
+    values: Mapping[sp.Symbol, float]
+    resolution: float
+
+
+Evidence = Identity | Recursion | Property | Order | Ensemble | Sample
 
 
 @dataclass(frozen=True)

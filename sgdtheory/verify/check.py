@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from multiprocessing import get_context
 
-from sgdtheory.claim import Claim, Ensemble, Mutant
+from sgdtheory.claim import Claim, Ensemble, Mutant, Sample
 from sgdtheory.errors import ArgumentError
 from sgdtheory.simulation.blocks import worker_count
 from sgdtheory.theory.registry import all_claims, find
@@ -83,7 +83,7 @@ def _check_by_id(name: str, rng: int) -> tuple[Verdict, tuple[Finding, ...], tup
 
 def false_alarm_share() -> float:
     """Return each statistical check's part of the budget: the same whatever is asked for."""
-    checks = sum(isinstance(evidence, Ensemble) for claim in all_claims() for evidence in claim.evidence)
+    checks = sum(isinstance(evidence, (Ensemble, Sample)) for claim in all_claims() for evidence in claim.evidence)
     return FALSE_ALARM_BUDGET / max(checks, 1)
 
 

@@ -11,10 +11,11 @@ from random import Random
 
 import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 from sympy.core.relational import Relational
 
 from sgdtheory import symbols
-from sgdtheory.claim import Assumption, Case, Ensemble, Evidence, Identity, Order, Property, Recursion
+from sgdtheory.claim import Assumption, Case, Ensemble, Evidence, Identity, Order, Property, Recursion, Sample
 from sgdtheory.simulation.ensemble import simulate
 from sgdtheory.verify import statistics
 from sgdtheory.verify.prove import Remainder, conjuncts, equation_residuals, prove
@@ -117,19 +118,45 @@ def _(evidence: Ensemble, assumptions: Sequence[Assumption], alpha: float, rng: 
     test = {"variance": statistics.variance_test, "mean": statistics.mean_test}[evidence.statistic]
 
     def judge(statement: sp.Basic) -> Finding:
-        predicted = _prediction(statement, evidence)
-        if predicted is None:
-            return Finding("Ensemble", Verdict.UNDECIDED, f"the statement has no equation for {evidence.quantity}")
         if diverged:
             return Finding("Ensemble", Verdict.UNDECIDED, f"{diverged} runs diverged", (("diverged", float(diverged)),))
-        result = test(values, predicted, alpha)
-        detail = (
-            f"{evidence.quantity}: simulated {result.estimate:.5g}, stated {predicted:.5g}, p = {result.p_value:.2g}, "
-            f"{result.samples} runs, would see an error of {result.detectable:.1%}"
-        )
-        return Finding("Ensemble", result.verdict(evidence.resolution), detail, tuple(vars(result).items()))
+        return _statistical(evidence, statement, lambda predicted: test(values, predicted, alpha), "simulated")
 
     return judge
+
+
+@gather.register
+def _(evidence: Sample, assumptions: Sequence[Assumption], alpha: float, rng: int) -> Judge:
+    pilot, main = (np.random.default_rng(seed) for seed in np.random.SeedSequence(rng).spawn(2))
+    count = statistics.mean_samples(_drawn(evidence, pilot, _PILOT), evidence.resolution, alpha)
+    values = _drawn(evidence, main, _affordable(max(_PILOT, count), evidence.resolution))
+
+    def judge(statement: sp.Basic) -> Finding:
+        return _statistical(evidence, statement, lambda v: statistics.mean_test(values, v, alpha), "drawn")
+
+    return judge
+
+
+def _drawn(evidence: Sample, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Draw so many values, a part at a time so that a draw of many numbers a value stays small."""
+    parts = [evidence.draw(rng, min(_PILOT, count - first)) for first in range(0, count, _PILOT)]
+    return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])
+
+
+def _statistical(
+    evidence: Ensemble | Sample, statement: sp.Basic, test: Callable[[float], statistics.Comparison], how: str
+) -> Finding:
+    """Test what a statement predicts of the estimated quantity."""
+    kind = type(evidence).__name__
+    predicted = _prediction(statement, evidence)
+    if predicted is None:
+        return Finding(kind, Verdict.UNDECIDED, f"the statement has no equation for {evidence.quantity}")
+    result = test(predicted)
+    detail = (
+        f"{evidence.quantity}: {how} {result.estimate:.5g}, stated {predicted:.5g}, p = {result.p_value:.2g}, "
+        f"{result.samples} runs, would see an error of {result.detectable:.1%}"
+    )
+    return Finding(kind, result.verdict(evidence.resolution), detail, tuple(vars(result).items()))
 
 
 def _simulated(evidence: Ensemble, alpha: float, rng: int) -> tuple[np.ndarray, int]:
@@ -141,9 +168,13 @@ def _simulated(evidence: Ensemble, alpha: float, rng: int) -> tuple[np.ndarray, 
         if diverged:
             return pilot, diverged
         replicas = max(_PILOT, statistics.mean_samples(pilot, evidence.resolution, alpha))
-    if replicas > _MOST_SAMPLES:
-        raise ValueError(f"a resolution of {evidence.resolution} needs {replicas} runs; choose a sharper observable")
-    return _observable(evidence, replicas, rng)
+    return _observable(evidence, _affordable(replicas, evidence.resolution), rng)
+
+
+def _affordable(samples: int, resolution: float) -> int:
+    if samples > _MOST_SAMPLES:
+        raise ValueError(f"a resolution of {resolution} needs {samples} runs; choose a sharper observable")
+    return samples
 
 
 def _observable(evidence: Ensemble, replicas: int, rng: int | np.random.SeedSequence) -> tuple[np.ndarray, int]:
@@ -169,7 +200,7 @@ def _observable(evidence: Ensemble, replicas: int, rng: int | np.random.SeedSequ
     return np.asarray(function(*end[finite].T), dtype=np.float64), int(np.count_nonzero(~finite))
 
 
-def _prediction(statement: sp.Basic, evidence: Ensemble) -> float | None:
+def _prediction(statement: sp.Basic, evidence: Ensemble | Sample) -> float | None:
     """Return what the statement says the quantity is, NaN where it says that it is not finite."""
     for relation in conjuncts(statement):
         if isinstance(relation, sp.Eq) and relation.lhs == evidence.quantity:

@@ -29,7 +29,7 @@ class Finding:
     Parameters
     ----------
     kind : str
-        Name of the evidence: Identity, Recursion, Property, Order or Ensemble.
+        Name of the evidence: Identity, Recursion, Property, Order, Ensemble or Sample.
     verdict : Verdict
     detail : str
         In words: what was compared, with the numbers that decided.

@@ -13,8 +13,8 @@ from sgdtheory.claim import Claim
 from sgdtheory.derive.moments import stationary_variance
 from sgdtheory.derive.stability import stability_limit
 from sgdtheory.optimizers import SGD, EMAMomentum, Momentum, Nesterov
-from sgdtheory.theory import batch_size, stationarity
-from sgdtheory.theory.batch_size import (
+from sgdtheory.theory.lectures import batch_size, long_runs
+from sgdtheory.theory.lectures.batch_size import (
     best_choice,
     best_per_example,
     expected_decrease,
@@ -31,7 +31,7 @@ from sgdtheory.verify.verdict import Verdict
 SLIDES = {z: 2}
 
 
-@pytest.mark.parametrize("claim", [*batch_size.CLAIMS, *stationarity.CLAIMS], ids=lambda claim: claim.id)
+@pytest.mark.parametrize("claim", [*batch_size.CLAIMS, *long_runs.CLAIMS], ids=lambda claim: claim.id)
 def test_a_mutant_put_forward_as_the_claim_is_refuted(claim: Claim) -> None:
     wrong = replace(claim, statement=claim.mutants[0].statement, evidence=claim.evidence[:1], mutants=())
     assert check(wrong).verdict is Verdict.REFUTED

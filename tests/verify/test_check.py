@@ -21,6 +21,7 @@ from sgdtheory.claim import (
     Order,
     Property,
     Recursion,
+    Sample,
     positive,
     real,
 )
@@ -332,11 +333,45 @@ def test_a_monte_carlo_claim_from_end_to_end() -> None:
     assert planted.verdict is REFUTED
 
 
+# Monte Carlo without the simulator
+
+P = sp.Symbol("P", positive=True)
+
+
+def coin(p: float, resolution: float = 0.01) -> Sample:
+    return Sample(P, lambda rng, n: (rng.random(n) < p).astype(float), {x: p}, resolution)
+
+
+def test_a_sample_supports_the_right_probability_and_refutes_wrong_ones() -> None:
+    evidence = gather(coin(0.3), (), 1e-7, 0)
+    assert evidence(sp.Eq(P, x)).verdict is SUPPORTED
+    assert dict(evidence(sp.Eq(P, x)).numbers)["detectable"] <= 0.01
+    for wrong in (1.01 * x, x / 1.01, x**2, 1 / (x - sp.Float(0.3))):
+        assert evidence(sp.Eq(P, wrong)).verdict is REFUTED
+    assert evidence(sp.Eq(A, x)).verdict is UNDECIDED
+
+
+def test_a_sample_from_end_to_end_and_its_seeds() -> None:
+    fair = Mutant("a fair coin", sp.Eq(P, sp.Rational(1, 2)))
+    report = check(claim(sp.Eq(P, x), coin(0.3), mutants=(fair,)))
+    assert report.verdict is SUPPORTED
+    assert report.mutants[0].rejected_by == ("Sample",)
+    first, second = (dict(gather(coin(0.3), (), 1e-2, rng)(sp.Eq(P, x)).numbers) for rng in (0, 1))
+    assert first["estimate"] != second["estimate"]
+
+
+def test_a_sample_out_of_reach_is_an_error() -> None:
+    with pytest.raises(ValueError, match="runs; choose a sharper observable"):
+        gather(coin(0.3, 1e-5), (), 1e-7, 0)
+
+
 # the budget
 
 
 def test_the_false_alarm_budget_is_split_over_all_statistical_checks() -> None:
-    shares = [false_alarm_share() for c in claims() for evidence in c.evidence if isinstance(evidence, Ensemble)]
+    shares = [
+        false_alarm_share() for c in claims() for evidence in c.evidence if isinstance(evidence, (Ensemble, Sample))
+    ]
     assert shares
     assert sum(shares) <= FALSE_ALARM_BUDGET * (1 + 1e-12)
 

@@ -1,0 +1,1 @@
+"""McAllester's SGD lectures, one module a subject, each complete to read."""
