@@ -1,4 +1,4 @@
-"""Turn generated source into a loaded module, once: the file is named by its content, so a cache can't go stale."""
+"""Turn generated source into a loaded module, once: a file is named by its content, so that none can go stale."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from sgdtheory.errors import ArgumentError
+from sgdtheory.kernels.library import library_name, library_source
 
 _LOCK = threading.Lock()
 _LOADED: dict[str, ModuleType] = {}
@@ -73,16 +74,21 @@ def build(source: str) -> ModuleType:
     module
         With the function ``run``.
     """
-    name = digest(source)
     with _LOCK:  # one thread compiles, the others wait for it
-        if name not in _LOADED:
-            _LOADED[name] = _load(_store(source, name), name)
-        return _LOADED[name]
+        if library_name() in source:
+            _module(library_name(), library_source())
+        return _module(f"sgdtheory_kernel_{digest(source)}", source)
+
+
+def _module(name: str, source: str) -> ModuleType:
+    if name not in _LOADED:
+        _LOADED[name] = _load(_store(source, name), name)
+    return _LOADED[name]
 
 
 def _store(source: str, name: str) -> Path:
     """Write the file unless it stands there as it should, atomically: another process may be doing the same."""
-    path = cache_folder() / f"kernel_{name}.py"
+    path = cache_folder() / f"{name.removeprefix('sgdtheory_')}.py"
     if not path.exists() or path.read_bytes() != source.encode():  # somebody may have edited it
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
@@ -92,7 +98,7 @@ def _store(source: str, name: str) -> Path:
 
 
 def _load(path: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"sgdtheory_kernel_{name}", path)
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load the generated kernel {path}")
     module = importlib.util.module_from_spec(spec)

@@ -1,8 +1,8 @@
 """Lower a Dynamics to straight-line programs over safe names: the user's names end here.
 
-Every symbol gets a canonical name by its role (``s`` state, ``x`` data, ``g`` batch gradient, ``p`` parameters, ``q``
-numbers of the start, ``n`` and ``u`` primitive draws, ``t`` temporaries), so that generated source depends on structure
-alone and no user-chosen name can reach it.
+Every symbol gets a canonical name by its role (``s`` state, ``x`` data, ``m`` averages over a batch, ``g`` batch
+gradient, ``p`` parameters, ``q`` numbers of the start, ``n`` and ``u`` primitive draws, ``t`` temporaries), so that
+generated source depends on structure alone and no user-chosen name can reach it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal
 
 import sympy as sp
 
+from sgdtheory.derive.monomials import monomial_form
 from sgdtheory.derive.sufficient import BatchMeans
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
@@ -44,6 +45,9 @@ class Recording:
     observables: tuple[sp.Expr, ...] = ()
     events: tuple[sp.Basic, ...] = ()
 
+
+_MONOMIALS_A_COORDINATE = 2
+"""Up to so many monomials a coordinate are summed over a batch in place of the gradient."""
 
 POSITIONS = Recording()
 """Nothing but the coordinates."""
@@ -83,8 +87,10 @@ class Program:
         State → the point the gradient is taken at, named by the coordinates.
     data : Draws or None
         Fresh data from draws and ``p``; None for a data set.
-    example_gradient : Block
-        Coordinates, data, ``p`` → gradient of one example.
+    example_terms : Block
+        Coordinates, data, ``p`` → what is averaged over a batch: monomials of the data, or the gradient itself.
+    batch_gradient : Block or None
+        Coordinates, averages ``m``, ``p`` → gradient of the batch; None where the averages are the gradient.
     step : Block
         State, batch gradient, ``p`` → next state.
     sampling : str
@@ -102,7 +108,8 @@ class Program:
     start: Draws | None
     gradient_at: Block
     data: Draws | None
-    example_gradient: Block
+    example_terms: Block
+    batch_gradient: Block | None
     step: Block
     sampling: str
     sizes: tuple[int, int, int, int, int]
@@ -110,6 +117,12 @@ class Program:
     events: Block
     injected: int
     noise: Noise
+
+    @property
+    def averages(self) -> int:
+        """How many numbers are averaged over a batch, or drawn as such averages."""
+        drawn = self.data is not None and self.sampling == "batch means"
+        return len(self.data.block.results if self.data and drawn else self.example_terms.results)
 
 
 def lower(
@@ -126,28 +139,31 @@ def lower(
     ArgumentError
         For a node that kernels cannot print, naming it.
     """
+    sums = None if means else monomial_form(dynamics, _MONOMIALS_A_COORDINATE * len(dynamics.coordinates))
+    form = means or sums
     state = _names("s", dynamics.state)
-    data = _names("x", dynamics.data.symbols if means is None else means.symbols)
+    data = _names("x", dynamics.data.symbols)
+    averages = _names("m", form.symbols if form else ())
     gradients = _names("g", dynamics.batch_gradient)
     parameters = _names("p", (symbol for symbol, _ in dynamics.parameters))
     injected = _names("z", dynamics.injected)
     seen = state | parameters  # what can be seen between two steps
-    known = seen | data | gradients | injected
+    known = seen | data | averages | gradients | injected
     kept = dynamics.coordinates + (dynamics.memory if recording.memory else ())
 
     def block(expressions: Iterable[sp.Expr], where: str, names: dict[sp.Symbol, sp.Symbol] = known) -> Block:
         return _block([check_expression(e, names, where).xreplace(names) for e in expressions])
 
-    sampling = dynamics.data.sampling if means is None else "batch means"
-    gradient = dynamics.example_gradient if means is None else means.gradient
     start_numbers = () if start is None else start_values(start)
+    terms = sums.monomials if sums else () if means else dynamics.example_gradient  # means are drawn as such
     return Program(
         start=None if start is None else _start(start),
         gradient_at=block(dynamics.gradient_at, "gradient_at"),
         data=_data(dynamics, parameters) if means is None else _means(means, parameters),
-        example_gradient=block(gradient, "example_loss"),
+        example_terms=block(terms, "example_loss"),
+        batch_gradient=block(form.gradient, "example_loss") if form else None,
         step=block(dynamics.step, "step"),
-        sampling=sampling,
+        sampling=dynamics.data.sampling if means is None else "batch means",
         sizes=(len(dynamics.coordinates), len(state), len(data), len(parameters), len(start_numbers)),
         recorded=block((*kept, *recording.observables), "observables", seen),
         events=_block([check_condition(e, seen, "events").xreplace(seen) for e in recording.events]),
@@ -219,7 +235,7 @@ def _names(prefix: str, symbols: Iterable[sp.Symbol]) -> dict[sp.Symbol, sp.Symb
 
 
 def _block(expressions: Sequence[sp.Expr]) -> Block:
-    """Share common subexpressions and turn whole powers into products."""
+    """Share common subexpressions and turn powers into products and roots."""
     fresh = _numbered("t")
     shared, results = sp.cse(list(expressions), symbols=fresh, order="canonical", list=True)
     products = _Products(fresh)
@@ -235,13 +251,17 @@ def _numbered(prefix: str) -> Iterable[sp.Symbol]:
         number += 1
 
 
+_PLAIN = (sp.S.One, sp.S.Half)
+"""Exponents that are printed as they stand."""
+
+
 class _Products:
-    """Rewrite x**n, n whole, as products of shared squares: no pow call, the same roundings on every target."""
+    """Rewrite x**n, 4n whole, as products of shared squares and square roots: no pow call, the same roundings."""
 
     def __init__(self, fresh: Iterable[sp.Symbol]) -> None:
         self.fresh = iter(fresh)
         self.assignments: list[tuple[sp.Symbol, sp.Expr]] = []
-        self.powers: dict[tuple[sp.Expr, int], sp.Symbol] = {}
+        self.powers: dict[tuple[sp.Expr, sp.Expr | int], sp.Symbol] = {}
 
     def assign(self, symbol: sp.Symbol, expression: sp.Expr) -> None:
         self.assignments.append((symbol, self.rewrite(expression)))
@@ -249,11 +269,23 @@ class _Products:
     def rewrite(self, expression: sp.Expr) -> sp.Expr:
         if not expression.args:
             return expression
-        if isinstance(expression, sp.Pow) and expression.exp.is_Integer and abs(expression.exp) > 1:
-            power = self._power(self.rewrite(expression.base), abs(int(expression.exp)))
-            return power if expression.exp > 0 else 1 / power
+        if isinstance(expression, sp.Pow) and (4 * expression.exp).is_Integer and abs(expression.exp) not in _PLAIN:
+            return self._quarters(self.rewrite(expression.base), int(4 * expression.exp))
         arguments = [self.rewrite(a) for a in expression.args]
         return expression.func(*arguments) if arguments != list(expression.args) else expression
+
+    def _quarters(self, base: sp.Expr, quarters: int) -> sp.Expr:
+        """Return base^(quarters/4): whole powers as products, the rest as square roots."""
+        whole, rest = divmod(abs(quarters), 4)
+        factors = [self._power(base, whole)] if whole else []
+        if rest:
+            root = self._named((base, sp.S.Half), lambda: sp.sqrt(base))
+            factors += [root] if rest > 1 else []
+            factors += [sp.sqrt(root)] if rest != 2 else []
+        power = factors[0]
+        if len(factors) > 1:  # named, or sympy would gather the roots into a power again
+            power = self._named((base, sp.Rational(abs(quarters), 4)), lambda: sp.Mul(*factors, evaluate=False))
+        return power if quarters > 0 else 1 / power
 
     def _power(self, base: sp.Expr, exponent: int) -> sp.Symbol:
         if exponent == 1:
@@ -265,7 +297,7 @@ class _Products:
             lambda: sp.Mul(self._power(name, exponent - half), self._power(name, half), evaluate=False),
         )
 
-    def _named(self, key: tuple[sp.Expr, int], value: Callable[[], sp.Expr]) -> sp.Symbol:
+    def _named(self, key: tuple[sp.Expr, sp.Expr | int], value: Callable[[], sp.Expr]) -> sp.Symbol:
         if key not in self.powers:
             expression = value()
             self.powers[key] = next(self.fresh)

@@ -13,6 +13,7 @@ from sgdtheory import SGD, landscape
 from sgdtheory.dynamics import make_dynamics
 from sgdtheory.kernels.build import build, digest
 from sgdtheory.kernels.emit import emit
+from sgdtheory.kernels.library import ENTRIES, library_name, library_source
 
 SOURCE = emit(make_dynamics(landscape("w**4", ["w"]), SGD(lr=0.1)), (1,))  # no noise: the quickest to compile
 
@@ -64,7 +65,8 @@ def test_a_second_process_compiles_nothing_whatever_its_hash_seed(tmp_path: path
     assert reports[0]["result"] == reports[1]["result"] == warm["result"]
     assert sum(int(str(r["misses"])) for r in reports) >= 1
     kernels = [name for name in warm["files"] if name != "__pycache__"]  # type: ignore[union-attr, attr-defined]
-    assert kernels == [f"kernel_{digest(SOURCE)}.py"]  # one file, and nothing temporary left behind
+    library = f"{library_name().removeprefix('sgdtheory_')}.py"
+    assert kernels == [f"kernel_{digest(SOURCE)}.py", library]  # and nothing temporary left behind
 
 
 def test_where_nothing_can_be_written_a_temporary_folder_serves(tmp_path: pathlib.Path) -> None:
@@ -124,6 +126,49 @@ def test_a_kernel_that_cannot_be_loaded_is_not_kept(own_folder: pathlib.Path) ->
     for _ in range(2):
         with pytest.raises(RuntimeError, match="no kernel"):
             build(broken)
+
+
+def test_the_library_is_named_by_its_text_and_a_kernel_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sgdtheory.kernels import library
+
+    assert f"from {library_name()} import" in SOURCE
+    assert library_name() not in PLAIN
+    other = library_source() + "\n"
+    monkeypatch.setattr(library, "library_source", lambda: other)
+    library.library_name.cache_clear()
+    changed = library.library_name()
+    library.library_name.cache_clear()
+    monkeypatch.undo()
+    assert changed != library_name()
+
+
+def test_the_library_is_what_the_plain_twin_runs() -> None:
+    """The same functions, and nothing in the text that is not theirs: no docstrings, no annotations."""
+    text = library_source()
+    compile(text, "library", "exec", dont_inherit=True)
+    for name in ENTRIES:
+        assert f"@cached\ndef {name}(" in text
+    assert "->" not in text
+    assert ": float" not in text
+
+
+def test_a_second_kernel_compiles_no_library(tmp_path: pathlib.Path) -> None:
+    folder = {"SGDTHEORY_CACHE_DIR": str(tmp_path)}
+    script = """
+import json
+from sgdtheory import SGD, landscape, simulate
+for text in ("w**4", "w**6 + w"):
+    simulate(landscape(text, ["w"], noise_std=1), SGD(lr=0.01), steps=2, init=0, rng=0, shortcut=False)
+import sys
+(library,) = [m for name, m in sys.modules.items() if name.startswith("sgdtheory_library_")]
+stats = library.fill_normals.stats
+print(json.dumps([sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]))
+"""
+    first = report(start(script, **folder))
+    assert first == [0, 1]
+    for file in tmp_path.rglob("kernel_*"):
+        file.unlink()
+    assert report(start(script, **folder)) == [1, 0]
 
 
 def test_threads_that_ask_at_once_get_one_module(own_folder: pathlib.Path) -> None:

@@ -18,7 +18,7 @@ from sgdtheory.simulation.blocks import Job, run_block
 from sgdtheory.verify.statistics import mean_test, variance_test
 
 ALPHA = 1e-9
-REPLICAS = 600_000
+REPLICAS = 900_000
 w, v = sp.symbols("w v", real=True)
 
 LAWS: dict[str, Law] = {
