@@ -11,16 +11,15 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-import sympy as sp
-
 from sgdtheory.derive.sufficient import BatchMeans
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.kernels import random
 from sgdtheory.kernels.library import ENTRIES, MATH, PRIMITIVES, library_name
-from sgdtheory.kernels.loop import loop
-from sgdtheory.kernels.lower import POSITIONS, Block, Draws, Noise, Program, Recording, Start, lower
+from sgdtheory.kernels.loop import draws_alone, looks_nowhere_else, loop, positions_alone, row_functions
+from sgdtheory.kernels.lower import POSITIONS, Block, Draws, Noise, Program, Recording, Start, lower, share
 from sgdtheory.kernels.printer import print_expression
+from sgdtheory.kernels.rows import Rows, role, row
 from sgdtheory.kernels.text import arguments, names
 
 Target = Literal["numba", "python"]
@@ -125,9 +124,8 @@ def _unpack(prefix: str, count: int, array: str) -> list[str]:
 
 def _used(prefix: str, count: int, block: Block, array: str) -> list[str]:
     """Unpack only what the block reads."""
-    read = set().union(*(e.free_symbols for e in (*block.results, *(a for _, a in block.assignments))))
-    names = {s.name for s in read if isinstance(s, sp.Symbol)}
-    return [line for line in _unpack(prefix, count, array) if line.split(" ")[0] in names]
+    read = set(block.read(names(prefix, count)))
+    return [line for line in _unpack(prefix, count, array) if line.split(" ")[0] in read]
 
 
 def _primitives(draws: Draws) -> list[str]:
@@ -140,26 +138,38 @@ def _functions(program: Program) -> list[str]:
     """Return the pure functions of one replica, on scalars."""
     d, m, k, n, q = program.sizes
     parts = []
-    if program.start:
+    rows = program.by_rows
+    if program.start and not (rows and rows.start):
         lines = _unpack("q", q, "q") + _body(program.start.block)
         parts.append(_function("start", arguments(*_primitives(program.start), "q"), lines))
-    if program.data and program.data.block.results:
+    if program.data and not (rows and rows.example) and not (rows is None and draws_alone(program.data)):
         lines = _used("p", n, program.data.block, "p") + _body(program.data.block)
         batch = ["batch"] if program.sampling == "batch means" else []
         parts.append(_function("example", arguments(*_primitives(program.data), *batch, "p"), lines))
     state = names("s", m)
-    pure = {
-        "gradient_at": (state, program.gradient_at),
-        "example_terms": (names("s", d) + names("x", k), program.example_terms),
+    pure: dict[str, tuple[list[str], Block | None]] = {
+        "gradient_at": (state, None if rows or looks_nowhere_else(program) else program.gradient_at),
+        "example_terms": (names("s", d) + names("x", k), None if rows and rows.terms else program.example_terms),
         "batch_gradient": (names("s", d) + names("m", program.averages), program.batch_gradient),
-        "step_state": (state + names("g", d) + names("z", program.injected), program.step),
-        "observe": (state, program.recorded),
+        "step_state": (
+            state + names("g", d) + names("z", program.injected), None if rows else program.step,
+        ),
+        "observe": (state, None if positions_alone(program) else program.recorded),
         "happened": (state, program.events),
-    }
+    }  # fmt: skip
     for name, (inputs, block) in pure.items():
         if block and block.results:
-            parts.append(_function(name, arguments(*inputs, "p"), _used("p", n, block, "p") + _body(block)))
-    return parts
+            lines = _used("p", n, block, "p") + _body(block)
+            parts.append(_function(name, arguments(*block.read(inputs), "p"), lines))
+    return parts + [_row_function(name, found) for name, found in row_functions(program).items()]
+
+
+def _row_function(name: str, rows: Rows) -> str:
+    """Return what one row of many is, from its own numbers and those all rows share."""
+    block = share(rows.results)
+    numbers = [s.name for s, _ in rows.strides if role(s) != "p"]
+    parameters = [f"{s.name} = p[{row(s)}]" for s, _ in rows.strides if role(s) == "p"]
+    return _function(name, arguments(*numbers, "p"), parameters + _body(block))
 
 
 def _with_float64(source: str) -> str:

@@ -7,7 +7,7 @@ generated source depends on structure alone and no user-chosen name can reach it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +18,8 @@ from sgdtheory.derive.sufficient import BatchMeans
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.expressions import check_condition, check_expression
+from sgdtheory.kernels.products import share_products
+from sgdtheory.kernels.rows import FEW, Layers, Rows, find_layers, find_rows
 from sgdtheory.laws import Fresh, Law, Number, law_numbers, law_symbols
 from sgdtheory.symbols import batch_size
 
@@ -60,6 +62,12 @@ class Block:
     assignments: tuple[tuple[sp.Symbol, sp.Expr], ...]
     results: tuple[sp.Expr, ...]
 
+    def read(self, inputs: Sequence[str]) -> list[str]:
+        """Return those of the names that the block reads."""
+        symbols = set().union(*(e.free_symbols for e in (*self.results, *(e for _, e in self.assignments))))
+        found = {s.name for s in symbols if isinstance(s, sp.Symbol)}
+        return [name for name in inputs if name in found]
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -73,6 +81,27 @@ class Draws:
     uniforms: int
     block: Block
     chi_squares: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ByRows:
+    """The parts of a program of many coordinates that are alike for all of them; None: a part that is not.
+
+    Parameters
+    ----------
+    gradient_at, step : Rows
+        A coordinate, its buffers, its gradient ``g``, its draw ``z`` → the point; the next coordinate and buffers.
+    start, example : Rows or None
+        Draws → a coordinate, a data symbol.
+    terms : Layers or None
+        Coordinates and data → a number that is averaged over a batch.
+    """
+
+    gradient_at: Rows
+    step: Rows
+    start: Rows | None
+    example: Rows | None
+    terms: Layers | None
 
 
 @dataclass(frozen=True)
@@ -103,6 +132,8 @@ class Program:
         Standard normal numbers a step draws for the optimizer, ``z0, z1, …``.
     noise : str
         Grade of normal draws.
+    by_rows : ByRows or None
+        What can be done in loops over coordinates, if they are many and alike.
     """
 
     start: Draws | None
@@ -117,6 +148,7 @@ class Program:
     events: Block
     injected: int
     noise: Noise
+    by_rows: ByRows | None
 
     @property
     def averages(self) -> int:
@@ -149,27 +181,56 @@ def lower(
     injected = _names("z", dynamics.injected)
     seen = state | parameters  # what can be seen between two steps
     known = seen | data | averages | gradients | injected
+
+    def named(expressions: Iterable[sp.Expr], where: str) -> list[sp.Expr]:
+        return [check_expression(e, known, where).xreplace(known) for e in expressions]
+
+    start_draws = None if start is None else _start(start)
+    draws = _data(dynamics, parameters) if means is None else _means(means, parameters)
+    at, step = named(dynamics.gradient_at, "gradient_at"), named(dynamics.step, "step")
+    # means are drawn as such
+    terms = named(sums.monomials if sums else () if means else dynamics.example_gradient, "example_loss")
     kept = dynamics.coordinates + (dynamics.memory if recording.memory else ())
-
-    def block(expressions: Iterable[sp.Expr], where: str, names: dict[sp.Symbol, sp.Symbol] = known) -> Block:
-        return _block([check_expression(e, names, where).xreplace(names) for e in expressions])
-
-    start_numbers = () if start is None else start_values(start)
-    terms = sums.monomials if sums else () if means else dynamics.example_gradient  # means are drawn as such
+    observed = [check_expression(e, seen, "observables").xreplace(seen) for e in (*kept, *recording.observables)]
+    by_rows = _by_rows(at, step, start_draws, draws, terms if means is None else [])
     return Program(
-        start=None if start is None else _start(start),
-        gradient_at=block(dynamics.gradient_at, "gradient_at"),
-        data=_data(dynamics, parameters) if means is None else _means(means, parameters),
-        example_terms=block(terms, "example_loss"),
-        batch_gradient=block(form.gradient, "example_loss") if form else None,
-        step=block(dynamics.step, "step"),
+        start=start_draws,
+        gradient_at=share(at),
+        data=draws,
+        example_terms=share(terms) if by_rows is None or by_rows.terms is None else Block((), tuple(terms)),
+        batch_gradient=share(named(form.gradient, "example_loss")) if form else None,
+        step=share(step) if by_rows is None else Block((), tuple(step)),
         sampling=dynamics.data.sampling if means is None else "batch means",
-        sizes=(len(dynamics.coordinates), len(state), len(data), len(parameters), len(start_numbers)),
-        recorded=block((*kept, *recording.observables), "observables", seen),
-        events=_block([check_condition(e, seen, "events").xreplace(seen) for e in recording.events]),
+        sizes=(
+            len(dynamics.coordinates), len(state), len(data), len(parameters), len(start_values(start) if start else ())
+        ),
+        recorded=share(observed),
+        events=share([check_condition(e, seen, "events").xreplace(seen) for e in recording.events]),
         injected=len(injected),
         noise=noise,
-    )
+        by_rows=by_rows,
+    )  # fmt: skip
+
+
+def _by_rows(
+    at: list[sp.Expr], step: list[sp.Expr], start: Draws | None, data: Draws | None, terms: list[sp.Expr]
+) -> ByRows | None:
+    """Find what is alike for all of many coordinates."""
+    d = len(at)
+    if d <= FEW:
+        return None
+    buffers = (len(step) - d) // d
+    looks = find_rows([(e,) for e in at])
+    moves = find_rows([(step[i], *step[d + i * buffers : d + (i + 1) * buffers]) for i in range(d)])
+    if looks is None or moves is None:
+        return None
+
+    def drawn(draws: Draws | None) -> Rows | None:
+        if draws is None or draws.block.assignments or len(draws.block.results) <= FEW:
+            return None
+        return find_rows([(e,) for e in draws.block.results])
+
+    return ByRows(looks, moves, drawn(start), drawn(data), find_layers(terms) if len(terms) > FEW else None)
 
 
 def _data(dynamics: Dynamics, parameters: dict[sp.Symbol, sp.Symbol]) -> Draws | None:
@@ -181,7 +242,7 @@ def _data(dynamics: Dynamics, parameters: dict[sp.Symbol, sp.Symbol]) -> Draws |
 def _means(means: BatchMeans, parameters: dict[sp.Symbol, sp.Symbol]) -> Draws:
     known = parameters | {batch_size: sp.Symbol("batch", positive=True)}
     chi_squares = tuple(fewer for _, fewer in means.chi_squares)
-    block = _block([value.xreplace(known) for value in means.values])
+    block = share([value.xreplace(known) for value in means.values])
     return Draws(len(means.normals) + len(chi_squares), len(chi_squares), block, chi_squares)
 
 
@@ -221,7 +282,7 @@ def _draws(laws: Sequence[sp.Expr | Law], names: dict[sp.Symbol, sp.Symbol]) -> 
             raise ArgumentError("data", f"symbols {unknown} in a law", "parameters of the problem", "bind them")
         # dummies until the law's own symbols are renamed: one of them may be called n0
         expressions.append(law.transform(*named).xreplace({**own, **named}))
-    return Draws(counts["normal"], counts["uniform"], _block(expressions))
+    return Draws(counts["normal"], counts["uniform"], share(expressions))
 
 
 def _next_draw(kind: str, counts: dict[str, int]) -> sp.Symbol:
@@ -234,17 +295,18 @@ def _names(prefix: str, symbols: Iterable[sp.Symbol]) -> dict[sp.Symbol, sp.Symb
     return {s: sp.Symbol(f"{prefix}{i}", **s.assumptions0) for i, s in enumerate(symbols)}
 
 
-def _block(expressions: Sequence[sp.Expr]) -> Block:
+def share(expressions: Sequence[sp.Expr]) -> Block:
     """Share common subexpressions and turn powers into products and roots."""
     fresh = _numbered("t")
-    shared, results = sp.cse(list(expressions), symbols=fresh, order="canonical", list=True)
+    parts, rewritten = share_products(expressions, fresh)
+    shared, results = sp.cse(rewritten, symbols=fresh, order="canonical", list=True)
     products = _Products(fresh)
-    for symbol, expression in shared:
+    for symbol, expression in (*parts, *shared):
         products.assign(symbol, expression)
     return Block(*reversed((tuple(products.rewrite(r) for r in results), tuple(products.assignments))))
 
 
-def _numbered(prefix: str) -> Iterable[sp.Symbol]:
+def _numbered(prefix: str) -> Iterator[sp.Symbol]:
     number = 0
     while True:
         yield sp.Symbol(f"{prefix}{number}", real=True)
