@@ -6,7 +6,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 import sgdtheory
 from sgdtheory.derive.stability import stability_limit
 from sgdtheory.errors import ArgumentError, NoClosedFormError
-from sgdtheory.kernels.build import digest
+from sgdtheory.kernels.build import digest, version_of
 from sgdtheory.laws import Dataset
 from sgdtheory.measure.loss import NumericLoss, numeric_loss
 from sgdtheory.optimizers import Optimizer
@@ -75,7 +74,7 @@ def describe(grid: Grid, seed: np.random.SeedSequence, jobs: Sequence[Job], **se
 
 def versions() -> str:
     """Return the versions a result depends on."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "sympy", "numba"))
+    packages = ", ".join(f"{name} {version_of(name)}" for name in ("numpy", "sympy", "numba"))
     return f"sgdtheory {sgdtheory.__version__}, Python {platform.python_version()}, {packages}"
 
 
