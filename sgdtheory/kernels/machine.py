@@ -149,7 +149,7 @@ def _alone(module: llvm.ModuleRef, name: str) -> llvm.ModuleRef:
 def _found(name: str) -> bool:
     """Whether machine code may call a function: one of the C library, or of numba's memory management."""
     if llvm.address_of_symbol(name) is None and name.startswith("NRT_"):
-        from numba.core.runtime.nrt import _nrt as memory
+        from numba.core.runtime import _nrt_python as memory  # type: ignore[attr-defined]
 
         address = memory.c_helpers.get(name.removeprefix("NRT_"))
         if address is not None:

@@ -14,6 +14,7 @@ from sgdtheory.errors import ArgumentError
 from sgdtheory.expressions import check_expression
 from sgdtheory.kernels.lower import Start, start_values
 from sgdtheory.laws import Dataset, Law, Number
+from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.optimizers import Hyperparameter
 from sgdtheory.problem import Problem
 from sgdtheory.symbols import step as t
@@ -131,10 +132,9 @@ def schedule_of(hyperparameter: Hyperparameter, steps: int) -> NDArray[np.float6
     """
     name = hyperparameter.keyword or str(hyperparameter.symbol)
     number = np.maximum(np.arange(steps + 1), 1.0)
-    step = sp.Symbol("t0", positive=True, integer=True)
-    function = sp.lambdify([step], hyperparameter.value.xreplace({t: step}), "numpy")
     with np.errstate(all="ignore"):
-        values = np.broadcast_to(np.asarray(function(number), dtype=np.float64), number.shape)
+        (scheduled,) = on_arrays([t], [hyperparameter.value])(number)
+    values = np.broadcast_to(np.asarray(scheduled, dtype=np.float64), number.shape)
     closed = hyperparameter.domain.closure
     nearest = np.clip(values, float(closed.inf), float(closed.sup))
     rounding = 8 * np.finfo(float).eps * np.abs(values).max(where=np.isfinite(values), initial=0.0)

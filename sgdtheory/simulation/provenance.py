@@ -122,6 +122,8 @@ def _loss_or_none(problem: Problem) -> NumericLoss | None:
     if problem.dimension > _LARGEST_HESSIAN:
         return None
     try:
-        return numeric_loss(problem)
+        loss = numeric_loss(problem)
+        loss.hessian(np.zeros((0, problem.dimension)))
+        return loss
     except NoClosedFormError:
         return None
