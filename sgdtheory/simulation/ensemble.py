@@ -29,7 +29,7 @@ from sgdtheory.simulation.arguments import (
     start,
     whole,
 )
-from sgdtheory.simulation.blocks import run_blocks
+from sgdtheory.simulation.execution import run_blocks
 from sgdtheory.simulation.grid import Grid, Several, make_grid
 from sgdtheory.simulation.jobs import make_job
 from sgdtheory.simulation.provenance import RandomState, describe, seed_sequence

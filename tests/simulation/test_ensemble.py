@@ -340,12 +340,12 @@ GOOD: dict[str, Any] = {"steps": 2, "replicas": 2, "init": 1.0, "rng": 0}
 def test_what_cannot_be_meant_is_refused_before_any_work(
     changed: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sgdtheory.simulation import blocks
+    from sgdtheory.simulation import execution
 
     def work(*_: object) -> None:
         raise AssertionError("work has begun")
 
-    monkeypatch.setattr(blocks, "run_block", work)
+    monkeypatch.setattr(execution, "run_block", work)
     settings = {"problem": BOUND, "optimizer": SGD(lr=0.1), **GOOD, **changed}
     with pytest.raises(ArgumentError, match=message):
         simulate(**settings)
@@ -357,11 +357,11 @@ def test_unknown_arguments_are_refused_by_python() -> None:
 
 
 def test_an_error_in_a_worker_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sgdtheory.simulation import blocks
+    from sgdtheory.simulation import execution
 
     def fail(job: object, first: int, count: int) -> None:
         raise MemoryError(f"block at {first}")
 
-    monkeypatch.setattr(blocks, "run_block", fail)
+    monkeypatch.setattr(execution, "run_block", fail)
     with pytest.raises(MemoryError, match="block at"):
         simulate(BOUND, SGD(lr=0.1), **GOOD)
