@@ -33,7 +33,7 @@ class Problem:
     data : Fresh or Dataset, optional
         Law of the data symbols; by default there are none and the gradient is exact.
     parameters : mapping of Symbol or str to number, optional
-        Values of further symbols; those left out stay symbolic.
+        Values of further symbols; those left out stay symbolic, in text too: ``"a*w**2"`` has the parameter a.
     convention : {"as given", "half squared error", "squared error"}
         Whether a squared error carries the factor ½. It is not guessed: it is stated, and every result repeats it.
     name : str
@@ -183,7 +183,7 @@ def landscape(
     Parameters
     ----------
     loss : expression or str
-        L(w).
+        L(w). Names that are no coordinates are parameters, which are given values later.
     coordinates : sequence of Symbol or str
     noise_std : number or Symbol
         Standard deviation σ of every gradient component, independent across components.
@@ -211,8 +211,11 @@ def landscape(
     Matrix([[w**2]])
     """
     named = _coordinates(coordinates, Fresh())
-    population_loss = parse(loss, named, "loss") if isinstance(loss, str) else check_expression(loss, None, "loss")
     root = _noise_root(named, noise_std, covariance, noise_root)
+    known = {*named, *(root.free_symbols if root is not None else ())}
+    population_loss = (
+        parse(loss, known, "loss", others=True) if isinstance(loss, str) else check_expression(loss, None, "loss")
+    )
     if root is None:
         return Problem(population_loss, named, Fresh(), name=name)
     data = Fresh(**{f"xi_{w.name}": Normal(0, 1) for w in named})
@@ -326,10 +329,9 @@ def _canonical(
         raise ArgumentError("data", f"laws that depend on {sorted(set(law) & set(own))}", "constant laws", _STATE_FIX)
     given = named_values(parameters)
     known = own | law
-    text_symbols = [*known.values(), *(sp.Symbol(n, real=True) for n in given if n not in known)]
 
     def read(expression: sp.Expr | str, argument: str) -> sp.Expr:
-        parsed = parse(expression, text_symbols, argument) if isinstance(expression, str) else expression
+        parsed = parse(expression, known.values(), argument, others=True) if isinstance(expression, str) else expression
         checked = check_expression(parsed, None, argument)
         return checked.xreplace({s: known[s.name] for s in checked.free_symbols if s.name in known})
 

@@ -78,7 +78,9 @@ def numeric_loss(problem: Problem) -> NumericLoss:
     """
     if problem.free_parameters:
         names = ", ".join(s.name for s in problem.free_parameters)
-        raise ArgumentError("problem", f"parameters without value: {names}", "numbers", "problem.bind(name=value)")
+        known = ", ".join(s.name for s in problem.coordinates)
+        fix = f"problem.bind(name=value); if a name is misspelt: coordinates are {known}"
+        raise ArgumentError("problem", f"parameters without value: {names}", "numbers", fix)
     w, data = problem.coordinates, problem.data
     # a mean over samples that moments do not give is taken on arrays: as an expression it would be n terms long
     samples = data if isinstance(data, Dataset) and not problem.example_loss.is_polynomial(*data.symbols) else None

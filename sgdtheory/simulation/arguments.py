@@ -41,12 +41,12 @@ def whole(argument: str, value: object, low: int, high: int) -> int:
 
 def all_bound(problem: Problem) -> None:
     """Refuse a problem with parameters that have no value."""
-    if problem.free_parameters:
-        names = [s.name for s in problem.free_parameters]
-        fix = f"simulate(..., parameters={{{names[0]!r}: 1.0}}) or problem.bind({names[0]}=1.0)"
-        raise ArgumentError(
-            "problem", f"parameters without a value: {', '.join(names)}", "numbers for all of them", fix
-        )
+    names = [s.name for s in problem.free_parameters]
+    if not names:
+        return
+    known = ", ".join(s.name for s in (*problem.coordinates, *problem.data.symbols))
+    fix = f"simulate(..., parameters={{{names[0]!r}: 1.0}}); if a name is misspelt: coordinates and data are {known}"
+    raise ArgumentError("problem", f"parameters without a value: {', '.join(names)}", "numbers for all of them", fix)
 
 
 def batch_of(problem: Problem, given: int | None, steps: int) -> int:

@@ -69,12 +69,16 @@ def simulate(
     The numbers depend on `rng` and the replica's index alone: not on threads, executor, blocks, the number of
     replicas or the recorded steps.
 
+    Ctrl-C ends a run early: blocks that run are finished, and the result holds what is there, marked as not complete.
+    A second one does not even wait for those. One more, or one once all is collected, is raised as ever.
+
     Parameters
     ----------
     problem : Problem
     optimizer : Optimizer
-        With numbers for all hyperparameters. A list of numbers is a sweep: it becomes a dimension of the result, and
-        all its values see the same random numbers. An expression in ``sgd.step`` is a schedule.
+        With numbers for all hyperparameters, or expressions in the problem's parameters, such as 1/h. A list of numbers
+        is a sweep: it becomes a dimension of the result, and all its values see the same random numbers. An expression
+        in ``sgd.step`` is a schedule.
     steps : int
         Steps T ≥ 0 of every run.
     replicas : int
@@ -85,7 +89,8 @@ def simulate(
         Examples a step, B ≥ 1; at most n for a data set without replacement. 1 by default; the full batch needs none.
         A list is a sweep.
     parameters : mapping of str to number or list of numbers, optional
-        Values for parameters of the problem that have none yet. A list is a sweep.
+        Values for parameters of the problem that have none yet: further symbols of its loss, or names in its text. A
+        list is a sweep.
     record : int or sequence of int
         Record every k-th step (the start and the last step always), or the steps listed (``log_steps`` spaces them
         logarithmically).
@@ -114,7 +119,8 @@ def simulate(
     threads : int, optional
         Threads of the default executor; all processors by default.
     executor : concurrent.futures.Executor, optional
-        Where blocks run instead (processes, a cluster). A block lost with its worker is run again here.
+        Where blocks run instead (processes, a cluster). Blocks lost with their workers are run again here, in threads,
+        and a `LostBlocksWarning` says so once; the numbers are the same.
     block_size : int, optional
         Replicas a block.
     progress : bool, optional

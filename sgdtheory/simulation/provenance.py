@@ -21,7 +21,8 @@ from sgdtheory.optimizers import Optimizer
 from sgdtheory.problem import Problem
 from sgdtheory.simulation.arguments import batch_of
 from sgdtheory.simulation.blocks import Job
-from sgdtheory.simulation.grid import Grid
+from sgdtheory.simulation.grid import Grid, with_parameters
+from sgdtheory.symbols import step as t
 
 RandomState = int | np.random.Generator | np.random.SeedSequence | None
 _SHARPNESS_WORK = 1 << 18  # replicas × samples of a data set whose mean no moments give
@@ -50,7 +51,7 @@ def key_of(seed: np.random.SeedSequence) -> NDArray[np.int64]:
 
 def describe(grid: Grid, seed: np.random.SeedSequence, jobs: Sequence[Job], **settings: int) -> dict[str, Any]:
     """Return the attributes of a run that are known before it starts; what is swept is a coordinate instead."""
-    problem, optimizer = grid.problem, grid.optimizer
+    problem, optimizer = grid.problem, with_parameters(grid.optimizer, grid.problem)
     values = {h.keyword: h.value for h in optimizer.hyperparameters if h.keyword and h.keyword not in grid.axes}
     return {
         "problem": problem.name,
@@ -61,7 +62,7 @@ def describe(grid: Grid, seed: np.random.SeedSequence, jobs: Sequence[Job], **se
         "data": repr(problem.data),
         "sampling": problem.data.sampling,
         "optimizer": optimizer.name,
-        **{name: float(v) if v.is_number else f"schedule: {v}" for name, v in values.items()},
+        **{name: float(v) if v.is_number else f"{'schedule: ' if v.has(t) else ''}{v}" for name, v in values.items()},
         **({} if "batch_size" in grid.axes else {"batch_size": batch_of(problem, grid.batch_size, 0)}),
         **settings,
         "rng_entropy": str(seed.entropy),
