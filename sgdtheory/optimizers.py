@@ -471,6 +471,15 @@ def check_hyperparameter(keyword: str, value: Number) -> sp.Expr | sp.Tuple:
     return number
 
 
+def check_constant(optimizer: Optimizer, why: str, *, besides: Sequence[str] = ()) -> None:
+    """Refuse schedules, of all hyperparameters but those named, where a result holds for constant ones alone."""
+    for h in optimizer.hyperparameters:
+        if h.keyword and h.keyword not in besides and h.value.has(t):
+            raise ArgumentError(
+                h.keyword, f"the schedule {h.value}", f"a constant: {why}", "give the number it tends to"
+            )
+
+
 def _sweep(keyword: str, values: Sequence[Number] | np.ndarray | sp.Tuple) -> sp.Tuple:
     given = values.tolist() if isinstance(values, np.ndarray) else list(values)
     entries = [check_hyperparameter(keyword, entry) for entry in given] if isinstance(given, list) else []

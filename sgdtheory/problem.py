@@ -266,7 +266,23 @@ def _covariance_root(covariance: sp.Matrix, coordinates: tuple[sp.Symbol, ...]) 
         return _root(covariance)
     if not covariance.is_diagonal():
         raise ArgumentError("covariance", covariance, "a constant or diagonal matrix", "give its root as noise_root")
+    for variance in covariance.diagonal():
+        _refuse_negative(variance, coordinates)
     return covariance.applyfunc(sp.sqrt)
+
+
+def _refuse_negative(variance: sp.Expr, coordinates: tuple[sp.Symbol, ...]) -> None:
+    """Refuse a variance that is negative at one of some points, all coordinates being equal or all but one being 1."""
+    if not variance.free_symbols <= set(coordinates):
+        return
+    values = [sp.Rational(k, 2) for k in (-6, -2, -1, 0, 1, 2, 6)]
+    equal = [dict.fromkeys(coordinates, value) for value in values]
+    one_apart = [{**dict.fromkeys(coordinates, sp.S.One), w: value} for w in coordinates for value in values]
+    for point in (*equal, *one_apart):
+        if variance.xreplace(point).is_negative:
+            where = ", ".join(f"{w} = {value}" for w, value in point.items())
+            fix = "where runs never go there, give the root as noise_root"
+            raise ArgumentError("covariance", f"{variance}, negative at {where}", "variances >= 0 everywhere", fix)
 
 
 def _refuse_names(

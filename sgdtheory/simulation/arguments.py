@@ -22,6 +22,8 @@ from sgdtheory.symbols import step as t
 Init: TypeAlias = Number | Law | Sequence[Number | Law] | NDArray[np.float64]
 ADDRESSES = 2**32
 """Replicas and steps are 32-bit words of a random number's address."""
+MOST_POINTS = 100_000
+"""Points of a sweep; each has symbols to bind, which takes a millisecond."""
 _MEMORY_LIMIT = 4 * 2**30
 FEWER = "record fewer steps, run fewer replicas at a time, or keep='moments'"
 OWN_NAMES = (

@@ -20,6 +20,7 @@ from sgdtheory.problem import Problem, named_values
 from sgdtheory.simulation.arguments import (
     ADDRESSES,
     FEWER,
+    MOST_POINTS,
     Init,
     all_bound,
     fits_memory,
@@ -223,8 +224,13 @@ def _fits(
     replicas: int,
     reduction: Reduction | None,
 ) -> None:
-    """Refuse a run whose paths, per-replica facts or schedules would not fit in memory."""
+    """Refuse a sweep without end, and a run whose paths, per-replica facts or schedules would not fit in memory."""
     points = {"points": math.prod(grid.shape)} if grid.axes else {}
+    if math.prod(grid.shape) > MOST_POINTS:
+        shown = " × ".join(f"{len(values)} {name}" for name, values in grid.axes.items())
+        raise ArgumentError(
+            "sweep", f"{shown} = {math.prod(grid.shape)} points", f"at most {MOST_POINTS}", "sweep less"
+        )
     width = len(dynamics.coordinates) + len(recording.observables) + recording.memory * len(dynamics.memory)
     group = min(replicas, GROUP)  # whose paths are looked at together, whatever is kept of them
     runs = points | {"replicas": replicas} if reduction is None else {"replicas": max(group, *points.values(), 1)}

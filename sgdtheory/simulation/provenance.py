@@ -108,7 +108,7 @@ def stability(
 def _limit(optimizer: Optimizer) -> float:
     try:
         return float(stability_limit(optimizer))
-    except (NoClosedFormError, TypeError):  # a schedule among the others leaves a symbol
+    except (NoClosedFormError, ArgumentError):  # the latter for a schedule among the others
         return float("nan")
 
 
