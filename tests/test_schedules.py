@@ -11,8 +11,8 @@ import sympy as sp
 from plain_twin import assert_same_numbers, simulate_plainly
 
 from sgdtheory import SGD, ArgumentError, EMAMomentum, Momentum, Nesterov, Optimizer, landscape, simulate
-from sgdtheory.optimizers import Adam, Langevin, RMSProp, with_weight_decay
 from sgdtheory.kernels import build
+from sgdtheory.optimizers import Adam, Langevin, RMSProp, with_weight_decay
 from sgdtheory.schedules import cosine, inverse_time, power, steps
 from sgdtheory.simulation.arguments import schedule_of
 from sgdtheory.symbols import lr, momentum
