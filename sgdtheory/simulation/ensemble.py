@@ -226,11 +226,6 @@ def _fits(
 ) -> None:
     """Refuse a sweep without end, and a run whose paths, per-replica facts or schedules would not fit in memory."""
     points = {"points": math.prod(grid.shape)} if grid.axes else {}
-    if math.prod(grid.shape) > MOST_POINTS:
-        shown = " × ".join(f"{len(values)} {name}" for name, values in grid.axes.items())
-        raise ArgumentError(
-            "sweep", f"{shown} = {math.prod(grid.shape)} points", f"at most {MOST_POINTS}", "sweep less"
-        )
     width = len(dynamics.coordinates) + len(recording.observables) + recording.memory * len(dynamics.memory)
     group = min(replicas, GROUP)  # whose paths are looked at together, whatever is kept of them
     runs = points | {"replicas": replicas} if reduction is None else {"replicas": max(group, *points.values(), 1)}
@@ -239,6 +234,11 @@ def _fits(
     fits_memory("replicas", "run fewer replicas at a time", **points, replicas=replicas, facts_a_run=facts)
     scheduled = sum(h.value.has(t) for h in grid.optimizer.hyperparameters)
     fits_memory("steps", "run fewer steps or points at a time", **points, steps=steps + 1, schedules=scheduled)
+    if math.prod(grid.shape) > MOST_POINTS:
+        shown = " × ".join(f"{len(values)} {name}" for name, values in grid.axes.items())
+        raise ArgumentError(
+            "sweep", f"{shown} = {math.prod(grid.shape)} points", f"at most {MOST_POINTS}", "sweep less"
+        )
 
 
 def _reduction(
