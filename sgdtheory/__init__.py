@@ -16,7 +16,7 @@ _HOMES = {
     "claim": ("Assumption", "Claim", "Ensemble", "Identity", "Mutant", "Order", "Property", "Recursion", "Sample"),
     "catalogue": ("quadratic", "scalar_mean", "single_feature", "sticky_1d", "sticky_2d"),
     "dynamics": ("Dynamics", "make_dynamics"),
-    "errors": ("ArgumentError", "NoClosedFormError"),
+    "errors": ("ArgumentError", "LostBlocksWarning", "NoClosedFormError"),
     "expressions": ("parse",),
     "distributions": ("Normal", "Quantile", "Rademacher", "StudentT", "Uniform"),
     "laws": ("Dataset", "Fresh"),

@@ -448,7 +448,9 @@ def _build(
 
 
 def _hyperparameters(values: Mapping[str, Number]) -> tuple[Hyperparameter, ...]:
-    return tuple(Hyperparameter(k, _DOMAINS[k][0], _checked(k, x), _DOMAINS[k][1]) for k, x in values.items())
+    return tuple(
+        Hyperparameter(k, _DOMAINS[k][0], check_hyperparameter(k, x), _DOMAINS[k][1]) for k, x in values.items()
+    )
 
 
 def _root(square: sp.Expr, form: str) -> sp.Expr:
@@ -457,7 +459,8 @@ def _root(square: sp.Expr, form: str) -> sp.Expr:
     return sp.sqrt(square) + ε if form == "pytorch" else sp.sqrt(square + ε)
 
 
-def _checked(keyword: str, value: Number) -> sp.Expr | sp.Tuple:
+def check_hyperparameter(keyword: str, value: Number) -> sp.Expr | sp.Tuple:
+    """Return a hyperparameter's value, or values, as an expression; refuse what is not in its domain."""
     if isinstance(value, (list, tuple, np.ndarray, sp.Tuple)):
         return _sweep(keyword, value)
     domain = _DOMAINS[keyword][1]
@@ -468,9 +471,18 @@ def _checked(keyword: str, value: Number) -> sp.Expr | sp.Tuple:
     return number
 
 
+def check_constant(optimizer: Optimizer, why: str, *, besides: Sequence[str] = ()) -> None:
+    """Refuse schedules, of all hyperparameters but those named, where a result holds for constant ones alone."""
+    for h in optimizer.hyperparameters:
+        if h.keyword and h.keyword not in besides and h.value.has(t):
+            raise ArgumentError(
+                h.keyword, f"the schedule {h.value}", f"a constant: {why}", "give the number it tends to"
+            )
+
+
 def _sweep(keyword: str, values: Sequence[Number] | np.ndarray | sp.Tuple) -> sp.Tuple:
     given = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    entries = [_checked(keyword, entry) for entry in given] if isinstance(given, list) else []
+    entries = [check_hyperparameter(keyword, entry) for entry in given] if isinstance(given, list) else []
     if not entries or not all(isinstance(entry, sp.Expr) and entry.is_number for entry in entries):
         raise ArgumentError(keyword, values, "a sweep: a non-empty list of numbers")
     return sp.Tuple(*entries)

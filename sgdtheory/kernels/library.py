@@ -45,7 +45,7 @@ inline, cached = njit(**_inlined), njit(cache=True, **_inlined)
 compiled = njit(
     "void(i8[::1], i8, f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], i8, i8[::1], f8[:, ::1], i8[::1], "
     "f8[:, :, ::1], i8[::1], i8[:, ::1])",
-    cache=True, nogil=True, error_model="numpy",
+    nogil=True, error_model="numpy",
 )
 
 

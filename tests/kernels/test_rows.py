@@ -69,7 +69,7 @@ def test_a_long_sum_becomes_a_total_and_the_rest_stays() -> None:
     layers = find_layers([-residual * x[i] for i in range(N)])
     assert layers is not None
     (total,) = layers.totals
-    assert total.rest == x[N]
+    assert total.rest in {x[N], -x[N]}  # sympy may put the sign in front
     assert total.term.count == N
     assert layers.rows.results in {(-total.symbol * x[0],), (total.symbol * x[0],)}
     assert dict(layers.rows.strides) == {total.symbol: 0, x[0]: 1}
