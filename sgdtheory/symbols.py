@@ -142,3 +142,36 @@ lr_limit_half = _define(
 lr_limit_full = _define(
     "lr_limit_full", "eta_full", "end of stability of gradient descent at −w0, squared error", "θ²/L", real=True
 )
+
+# batch size and learning rate: what the lectures' guarantee, its estimate and its algorithm come to
+share = _define("share", "a", "B/B*, the weight of a new batch in the running means and 2Lη", "1", nonnegative=True)
+warming = _define("warming", "a_w", "1/t in the warm-up of K steps, 0 after it", "1", nonnegative=True)
+warmup = _define("warmup", "K", "steps of the warm-up", "step", positive=True)
+share_low = _define("share_low", "a_min", "smallest B/B* after clipping", "1", positive=True)
+share_high = _define("share_high", "a_max", "largest B/B* after clipping", "1", positive=True)
+true_gradient = _define(
+    "true_gradient", "G", "gradient of the loss, one coordinate, taken positive", "L/θ", positive=True
+)
+
+expected_lr = _define(
+    "expected_lr", "eta_E", "learning rate with the largest mean decrease at batch size B", "θ²/L", real=True
+)
+expected_best = _define("expected_best", "P_E", "largest mean decrease per example at batch size B", "L/n", real=True)
+expected_growth = _define("expected_growth", "P_E_growth", "growth of P_E with B", "L/n²", real=True)
+expected_one = _define("expected_one", "eta_E1", "η_E/B for the smallest batches", "θ²/(L n)", real=True)
+other_batch = _define("other_batch", "b", "another batch size", "n", positive=True)
+
+standard_errors = _define(
+    "standard_errors", "r", "|G|√B/σ, the gradient in standard errors of its estimate", "1", positive=True
+)
+held_up = _define("held_up", "P_up", "probability that the printed bound holds, gradient > 0", "1", real=True)
+held_down = _define("held_down", "P_down", "the same, gradient < 0", "1", real=True)
+held_small = _define("held_small", "P_small", "probability that the bound with |ĝ| holds, r < z", "1", real=True)
+held_large = _define("held_large", "P_large", "the same, r ≥ z", "1", real=True)
+
+tail = _define("tail", "C_B", "limit of √b·P(estimated B* > b) as b → ∞", "√n", real=True)
+exceed_three = _define("exceed_three", "P_3", "P(estimated B* > b) in batches of 3", "1", real=True)
+level = _define("level", "b_0", "level an estimated batch size exceeds", "n", positive=True)
+spread_ratio = _define("spread_ratio", "E_s2", "mean of the batch's own variance over σ²", "1", real=True)
+
+noise_scale = _define("noise_scale", "B_simple", "noise scale tr Σ/|G|²", "n", real=True)
