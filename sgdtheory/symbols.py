@@ -175,3 +175,23 @@ level = _define("level", "b_0", "level an estimated batch size exceeds", "n", po
 spread_ratio = _define("spread_ratio", "E_s2", "mean of the batch's own variance over σ²", "1", real=True)
 
 noise_scale = _define("noise_scale", "B_simple", "noise scale tr Σ/|G|²", "n", real=True)
+squared_gradient = _define("squared_gradient", "Gsq", "|G|², squared length of the gradient", "L²/θ²", real=True)
+noise_trace = _define("noise_trace", "S", "tr Σ, summed variance of one example's gradient", "L²/θ²", real=True)
+two_batch_gradient = _define(
+    "two_batch_gradient", "E_Gsq_two", "mean of the two-batch estimate of |G|²", "L²/θ²", real=True
+)
+two_batch_noise = _define("two_batch_noise", "E_S_two", "mean of the two-batch estimate of tr Σ", "L²/θ²", real=True)
+one_batch_gradient = _define(
+    "one_batch_gradient", "E_Gsq_one", "mean of the one-batch estimate of |G|²", "L²/θ²", real=True
+)
+one_batch_noise = _define("one_batch_noise", "E_S_one", "mean of the one-batch estimate of tr Σ", "L²/θ²", real=True)
+loss_unit = _define("loss_unit", "c", "factor by which the loss is multiplied", "1", positive=True)
+parameter_unit = _define("parameter_unit", "k", "factor by which the parameter is multiplied", "1", positive=True)
+batch_scaled = _define("batch_scaled", "B_star_scaled", "B* in other units over B*", "1", real=True)
+lr_scaled = _define("lr_scaled", "eta_star_scaled", "η* in other units over η*", "1", real=True)
+lr_one_scaled = _define("lr_one_scaled", "eta_1_scaled", "η₁ in other units over η₁", "1", real=True)
+channel_mean = _define("channel_mean", "B_star_mean", "mean of the channels' B*, weights g_c²", "n", real=True)
+step_gap = _define("step_gap", "dtheta_B", "two steps at η₁ less one at 2η₁ on both examples", "θ", real=True)
+third_along = _define("third_along", "g2pp", "g₂''(g₁, g₁), second derivative of g₂ along g₁", "L³/θ⁵", real=True)
+batch_limit = _define("batch_limit", "B_max", "batch size at which η = Bη₁ loses stability", "n", real=True)
+contraction_gap = _define("contraction_gap", "d_2", "(1 − η₁h)² less 1 − 2η₁h", "1", real=True)

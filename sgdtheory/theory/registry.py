@@ -15,6 +15,8 @@ MODULES = (
     "lectures.batch_size",
     "lectures.expected_progress",
     "lectures.confidence",
+    "lectures.noise_scale",
+    "lectures.linear_scaling",
     "lectures.long_runs",
 )
 """The theory modules, in the order of the ledger."""

@@ -15,6 +15,7 @@ from sgdtheory.catalogue import quadratic
 from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Property, equals, positive
 from sgdtheory.optimizers import SGD
 from sgdtheory.sources import MCCANDLISH_2018
+from sgdtheory.theory.lectures import batch_size
 from sgdtheory.theory.lectures.batch_size import best_choice, expected_decrease, guarantee
 
 η, B, g, σ, L, z = (
@@ -46,9 +47,9 @@ def best_in_expectation(decrease: sp.Expr | None = None) -> Case:
 
     For a fixed batch it is a parabola in η with vertex η_E = (1/L)/(1 + σ²/(Bg²)) and height ½η_E g². Per example that
     is g⁴/(2L(Bg² + σ²)), whose derivative in B, −g⁶/(2L(Bg² + σ²)²), is negative at every B: there is no interior
-    optimum, and the smaller the batch the better. As B → 0 the learning rate per example tends to g²/(σ²L), while the guarantee
-    gives η*/B* = g²/(8z²σ²L), smaller by the factor 8z². And B* = 4z²σ²/g² is 4z² times the noise scale σ²/g², so it
-    goes to 0 with the caution z.
+    optimum, and the smaller the batch the better. As B → 0 the learning rate per example tends to g²/(σ²L), while the
+    guarantee gives η*/B* = g²/(8z²σ²L), smaller by the factor 8z². And B* = 4z²σ²/g² is 4z² times the noise scale
+    σ²/g², so it goes to 0 with the caution z.
     """
     decrease = expected_decrease() if decrease is None else decrease
     (lr,) = sp.solve(sp.diff(decrease, η), η)
@@ -69,9 +70,10 @@ def locate_exactly(random: Random) -> Case:
     """Find the same in rational numbers: the parabola's vertex from three values, the growth from nearby batches.
 
     1/P_E is affine in B, so a chord of it gives its slope exactly, and P_E' = −P_E²(1/P_E)'. So does B/η_E, whose value
-    at B = 0 is then 1/η_one. For the guarantee the lectures' numbers are taken from `best_choice`.
+    at B = 0 is then 1/η_E1. For the guarantee, the lectures' numbers are located as exactly (`batch_size`).
     """
-    numbers = {s: sp.Rational(random.randint(1, 12), random.randint(1, 6)) for s in (g, σ, L, z)}
+    careful = batch_size.locate_exactly(random)
+    numbers = {s: careful[s] for s in (g, σ, L, z)}
     decrease = expected_decrease().xreplace(numbers)
     batch, more = (sp.Rational(random.randint(1, 40), 4) for _ in range(2))
 
@@ -83,10 +85,9 @@ def locate_exactly(random: Random) -> Case:
     (lr, rate), (other_lr, other_rate) = best(batch), best(batch + more)
     slope = (1 / other_rate - 1 / rate) / more
     lr_slope = ((batch + more) / other_lr - batch / lr) / more
-    careful = {key: value.xreplace(numbers) for key, value in best_choice().items() if key in (η_1, B_star)}
     return {
         **numbers,
-        **careful,
+        **{η_1: careful[η_1], B_star: careful[B_star]},
         **{B: batch, η_mean: lr, P_mean: rate, growth: -(rate**2) * slope, η_one: 1 / (batch / lr - batch * lr_slope)},
         N: numbers[σ] ** 2 / numbers[g] ** 2,
     }
@@ -148,7 +149,7 @@ EXPECTED = Claim(
         (η_mean, "learning rate with the largest mean decrease at batch size B"),
         (P_mean, "the largest mean decrease per example"),
         (growth, "its growth with B"),
-        (η_one, "η_E/B as B → 0"),
+        (η_one, "η_E/B as B → 0, η_E1"),
         (η_1, "the lectures' learning rate per example, η*/B*"),
         (B_star, "the lectures' best batch size"),
         (N, "noise scale σ²/g²"),
