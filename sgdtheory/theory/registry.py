@@ -16,6 +16,7 @@ MODULES = (
     "lectures.expected_progress",
     "lectures.confidence",
     "lectures.noise_scale",
+    "lectures.derived_algorithm",
     "lectures.linear_scaling",
     "lectures.long_runs",
 )
