@@ -42,9 +42,9 @@ def from_two_batches(
     >>> from_two_batches(5, 2, small=1, big=4)
     (1, 4)
     """
-    gradient = (big * big_square - small * small_square) / (big - small)
-    noise = (small_square - big_square) / (1 / sp.sympify(small) - 1 / sp.sympify(big))
-    return sp.sympify(gradient), noise
+    many, few = sp.sympify(big, strict=True), sp.sympify(small, strict=True)
+    gradient = (many * big_square - few * small_square) / (many - few)
+    return gradient, (small_square - big_square) / (1 / few - 1 / many)
 
 
 def from_one_batch(mean_square: Number, square_of_mean: Number, size: Number = B) -> tuple[sp.Expr, sp.Expr]:
@@ -57,8 +57,9 @@ def from_one_batch(mean_square: Number, square_of_mean: Number, size: Number = B
     >>> from_one_batch(6, 4, 2)
     (2, 4)
     """
-    noise = sp.sympify(size) / (size - 1) * (mean_square - square_of_mean)
-    return sp.sympify(square_of_mean - noise / size), noise
+    n = sp.sympify(size, strict=True)
+    noise = n / (n - 1) * (mean_square - square_of_mean)
+    return square_of_mean - noise / n, noise
 
 
 def estimator_means() -> Case:
