@@ -118,7 +118,8 @@ def draw_progress(axes: Axes, points: list[Point]) -> None:
     for point in points:
         if point.batch_size in HELD_SHOWN:
             axes.annotate(f"{point.held:.1%}", (point.batch_size, point.decrease / point.batch_size), xytext=(2, -12),
-                          textcoords="offset points", va="top", ha="left" if point.batch_size < 8 else "center", fontsize=9.5, color=RED)  # fmt: skip
+                          textcoords="offset points", va="top", ha="left" if point.batch_size < 8 else "center",
+                          fontsize=9.5, color=RED)  # fmt: skip
     axes.axvspan(best / 8, best / 4, color=GREY, alpha=0.12, linewidth=0)
     artists.limit(axes, best / 4, "B*/4:\nbreak-\neven", 0.5)
     axes.set(
