@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "claim": ("Assumption", "Claim", "Ensemble", "Identity", "Mutant", "Order", "Property", "Recursion", "Sample"),
     "catalogue": ("quadratic", "scalar_mean", "single_feature", "sticky_1d", "sticky_2d"),
+    "derived_algorithm": ("DerivedSGD", "PrintedDerivedSGD"),
     "dynamics": ("Dynamics", "make_dynamics"),
     "errors": ("ArgumentError", "LostBlocksWarning", "NoClosedFormError"),
     "expressions": ("parse",),
@@ -32,6 +33,7 @@ _HOMES = {
         "with_weight_decay",
     ),
     "measure.loss": ("numeric_loss",),
+    "measure.noise_scale": ("noise_scale", "optimal_batch"),
     "problem": ("Problem", "landscape"),
     "simulation.bifurcation": ("bifurcation",),
     "simulation.ensemble": ("log_steps", "simulate"),

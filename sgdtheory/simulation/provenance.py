@@ -86,9 +86,10 @@ def stability(
 
     λmax is the largest Hessian eigenvalue of the population loss (median and largest over the finite ones of some
     replicas). NaN where there is no closed form (fresh data in which the loss is not polynomial, more than 8
-    coordinates, a rule that is not linear in the gradient) or no one lr (a schedule).
+    coordinates, a rule that is not linear in the gradient) or no one lr (a schedule, a rule that sets its own).
     """
-    found = {"stability_limit": _limit(_without_rate(optimizer))}
+    has_rate = any(h.keyword == "lr" for h in optimizer.hyperparameters)
+    found = {"stability_limit": _limit(_without_rate(optimizer)) if has_rate else float("nan")}
     loss = _loss_or_none(problem)
     rates = [float(h.value) for h in optimizer.hyperparameters if h.keyword == "lr" and h.value.is_number]
     samples = problem.data.size if isinstance(problem.data, Dataset) else 1
