@@ -57,3 +57,17 @@ SUTSKEVER_2013 = Source(
 ROBBINS_MONRO_1951 = Source("Robbins, Monro", 1951, "A stochastic approximation method")
 KINGMA_BA_2015 = Source("Kingma, Ba", 2015, "Adam: a method for stochastic optimization", "ICLR")
 WELLING_TEH_2011 = Source("Welling, Teh", 2011, "Bayesian learning via stochastic gradient Langevin dynamics", "ICML")
+MCALLESTER_2020 = Source("McAllester", 2020, "TTIC 31230 lectures and problem sets", "GitHub, mcallester/ttic-31230")
+AMARI_1998 = Source("Amari", 1998, "Natural gradient works efficiently in learning", "Neural Computation")
+NAZARETH_1979 = Source(
+    "Nazareth", 1979, "A relationship between the BFGS and conjugate gradient algorithms", "SIAM J. Numer. Anal."
+)
+SQUIRE_TRAPP_1998 = Source(
+    "Squire, Trapp", 1998, "Using complex variables to estimate derivatives of real functions", "SIAM Review"
+)
+SAXE_2014 = Source(
+    "Saxe, McClelland, Ganguli",
+    2014,
+    "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks",
+    "ICLR",
+)
