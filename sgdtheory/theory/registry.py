@@ -16,6 +16,7 @@ MODULES = (
     "lectures.long_runs",
     "lectures.flow",
     "lectures.directions",
+    "lectures.second_order",
 )
 """The theory modules, in the order of the ledger."""
 

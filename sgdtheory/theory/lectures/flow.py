@@ -96,7 +96,7 @@ def follow(point: Case) -> list[Case]:
     """Integrate the flow numerically in 1 to 4 dimensions; take the rate from the losses just before and after."""
     lr = float(point[η])
     (end,) = _runge_kutta(lambda x: lr * np.exp(-x), np.array([float(point[x_0])]), float(point[τ]), 2000)
-    cases = []
+    cases: list[Case] = []
     for d in (1, 2, 3, 4):
         start, gap = np.linspace(0.5, -0.8, d), 1e-3 / lr
         places = [_runge_kutta(lambda w: -lr * _slope(w), start, k * gap, 8) for k in (-2, -1, 1, 2)]
