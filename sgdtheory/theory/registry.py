@@ -17,6 +17,7 @@ MODULES = (
     "lectures.flow",
     "lectures.directions",
     "lectures.second_order",
+    "lectures.derivatives",
 )
 """The theory modules, in the order of the ledger."""
 

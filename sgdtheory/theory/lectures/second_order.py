@@ -279,7 +279,7 @@ COORDINATES = Claim(
     statement=_coordinates(HΔ_u + CΔ_u),
     assumptions=(given("loss and coordinates C² with invertible Hessians and Jacobians; any dimension"),),
     source=MCALLESTER_2018.where("slide Newton's method: no choice of coordinates is needed"),
-    evidence=(Identity(change_coordinates), Property(random_coordinates, examples=12)),
+    evidence=(Identity(change_coordinates), Property(random_coordinates, examples=8)),
     mutants=(
         Mutant("as printed: no coordinates needed", _coordinates(HΔ_u)),
         Mutant("opposite sign of the bending", _coordinates(HΔ_u - CΔ_u)),
