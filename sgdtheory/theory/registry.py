@@ -18,6 +18,7 @@ MODULES = (
     "lectures.directions",
     "lectures.second_order",
     "lectures.derivatives",
+    "stationarity.deep_linear",
 )
 """The theory modules, in the order of the ledger."""
 

@@ -51,14 +51,14 @@ def subtract_gradients() -> list[Case]:
     """
     w, v = sp.symbols("w1:3", real=True), sp.symbols("v1:3", real=True)
     noise = _batch_noise()
-    return [case | noise for case in _differences(generic_polynomial("c", w, 5), w, v, ε)]
+    return [{**case, **noise} for case in _differences(generic_polynomial("c", w, 5), w, v, ε)]
 
 
 def _differences(loss: sp.Expr, w: Sequence[sp.Symbol], v: Sequence[sp.Expr], spacing: sp.Expr) -> list[Case]:
     """Compare both sides at the origin, component by component."""
     t = sp.Dummy("t", real=True)
     along = {x: t * vi for x, vi in zip(w, v, strict=True)}
-    cases = []
+    cases: list[Case] = []
     for x in w:
         line = sp.Poly(sp.diff(loss, x).xreplace(along), t)
         quotient = (line.eval(spacing) - line.eval(-spacing)) / (2 * spacing)
@@ -88,7 +88,7 @@ def random_differences(random: Random) -> list[Case]:
     noise = {ε: spacing, B: sp.Integer(size), V_same: _variance(same), V_other: _variance(other)}
     noise |= {s: _variance([e[k] for e in examples]) for k, s in enumerate((Σ_ii, K_ii))}
     loss, direction = polynomial(random, w, 5, 12), vector(random, d)
-    return [case | noise for case in _differences(loss, w, list(direction), spacing)]
+    return [{**case, **noise} for case in _differences(loss, w, list(direction), spacing)]
 
 
 def _variance(values: Sequence[sp.Expr]) -> sp.Expr:
@@ -149,7 +149,7 @@ _SAME, _OTHER = K_ii / B, Σ_ii / (2 * B * ε**2) + K_ii / (2 * B)
 PRODUCTS = Claim(
     id="MCA-26",
     slug="lectures.hessian-vector",
-    title="Hv from gradients at w ± εv: exact only to degree three of the loss, and only one batch for both tames noise",
+    title="Hv from gradients at w ± εv: exact only to degree three of the loss, and both must be of one batch",
     status="exact",
     statement=_products(central_error(), _SAME, _OTHER),
     assumptions=(

@@ -160,7 +160,7 @@ def random_form(random: Random) -> list[Case]:
 
 def _contracted(loss: sp.Expr, w: Coordinates, known: Case) -> list[Case]:
     """Solve for the rates at which a coordinate arrives at 0 and at its own negative."""
-    cases = []
+    cases: list[Case] = []
     for place, shift in zip(w, newton_move(loss, w), strict=True):
         after = place + η * shift
         (one,), (end,) = sp.solve(after, η), sp.solve(after + place, η)
@@ -230,7 +230,8 @@ def run_both(random: Random) -> list[Case]:
     d = random.randint(1, 4)
     root, w = triangular(random, d), vector(random, d)
     hessian = root * root.T
-    other, metric, direction, cases = w, sp.eye(d), -hessian * w, []
+    other, metric, direction = w, sp.eye(d), -hessian * w
+    cases: list[Case] = []
     for _ in range(d):
         before = hessian * w
         if before.is_zero_matrix:
