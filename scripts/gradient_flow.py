@@ -122,7 +122,7 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
         draw_orders(right, points)
     return Picture(
         "gradient_flow", "Many small steps and the gradient flow", caption(points, replicas, rng),
-        ("MCA-20", "MCA-21"), figure,
+        ("MCA-20",), figure,
     )  # fmt: skip
 
 

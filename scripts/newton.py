@@ -77,7 +77,7 @@ def draw_ratios(axes: Axes, rates: np.ndarray, measured: dict[int, np.ndarray]) 
     """Draw the factor of a step against the learning rate."""
     fine = np.linspace(0.01, 11, 500)
     axes.axvspan(0, 1, color=GREY, alpha=0.15, linewidth=0)
-    axes.annotate("“safer”", (0.5, 1.42), ha="center", fontsize=9.5)
+    axes.annotate("safer?", (0.06, 1.42), ha="left", fontsize=9.5)
     for k, look in HALF_DEGREES.items():
         artists.theory(axes, fine, np.abs(RATIO(fine, 2 * k)), look)
         artists.measured(axes, rates, measured[k], look)
@@ -140,8 +140,8 @@ def caption(rates: np.ndarray, measured: dict[int, np.ndarray], rows: list[tuple
         f"keeps at least {RATIO(1, 4):.2f} and {RATIO(1, 6):.2f} of w a step, η = 3 and 5 nothing. Right: from w = "
         f"{START:g} the distances in w and in an affine coordinate differ by at most "
         f"{np.max(np.abs(plain - affine)):.0e}; with w = eᵘ the first step ends at distance {curved[1]:.3f} instead of "
-        f"{plain[1]:.3f}. All converge quadratically. Lines iterate the symbolic step, that of the affine coordinate "
-        f"being the step in w. Nothing is random."
+        f"{plain[1]:.3f}. All converge quadratically; in eᵘ step 5 is exact and not drawn. "
+        f"Lines iterate the symbolic step, that of the affine coordinate being the step in w. Nothing is random."
     )
 
 
