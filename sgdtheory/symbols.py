@@ -160,17 +160,17 @@ move = _define("move", "Delta_i", "move of a step, one coordinate", "θ", real=T
 log_slope = _define("log_slope", "p_i", "derivative of ln P, one coordinate", "1/θ", real=True)
 direction = _define("direction", "d_i", "a direction of descent, one coordinate", "θ", real=True)
 metric_image = _define("metric_image", "Mg_i", "M times the gradient, one coordinate", "θ", real=True)
-metric_form = _define("metric_form", "xMx", "quadratic form xᵀMx of a vector x", "θ⁴/L", real=True)
-area = _define("area", "S_xg", "sum over i < j of (xᵢgⱼ − xⱼgᵢ)², zero where x and g are parallel", "L²", real=True)
-direction_along = _define("direction_along", "dx", "d·x", "θ²", real=True)
+metric_form = _define("metric_form", "xMx", "quadratic form xᵀMx of a dual vector x", "L", real=True)
+area = _define("area", "S_xg", "sum over i < j of (xᵢgⱼ − xⱼgᵢ)², zero where x and g are parallel", "L⁴/θ⁴", real=True)
+direction_along = _define("direction_along", "dx", "d·x", "L", real=True)
 descent = _define("descent", "gd", "g·d, what the step −d promises", "L", real=True)
-metric_determinant = _define("metric_determinant", "det_M", "determinant of M", "", real=True)
+metric_determinant = _define("metric_determinant", "det_M", "determinant of M", "(θ²/L)ⁿ", real=True)
 kernel_product = _define("kernel_product", "gKg", "g·Kg for K = RRᵀ", "L", real=True)
 root_product = _define("root_product", "Rg_sq", "squared length of Rᵀg", "L", real=True)
 divergence = _define("divergence", "kappa", "half of ΔᵀHΔ for a move Δ", "1", real=True)
 divergence_bound = _define("divergence_bound", "rho", "largest ½ΔᵀHΔ allowed", "1", positive=True)
 inverse_form = _define("inverse_form", "q", "gᵀH⁻¹g", "L²", positive=True)
-natural_lr = _define("natural_lr", "eta_nat", "learning rate of the natural gradient step", "1", real=True)
+natural_lr = _define("natural_lr", "eta_nat", "learning rate of the natural gradient step", "1/L", real=True)
 natural_gain = _define("natural_gain", "gD_nat", "g·Δ of the natural gradient step", "L", real=True)
 other_gain = _define("other_gain", "gD", "g·Δ of any other move Δ", "L", real=True)
 gap_area = _define("gap_area", "S_uv", "sum over i < j of (uᵢvⱼ − uⱼvᵢ)², u = R⁻¹g, v = RᵀΔ", "L²", real=True)
@@ -196,15 +196,17 @@ old_move = _define("old_move", "s_old_i", "the move of that change, one coordina
 
 # derivatives by differences
 spacing = _define("spacing", "delta_w", "spacing of a difference, or imaginary step", "θ", positive=True)
-difference_error = _define("difference_error", "E_i", "difference quotient less the derivative", "", real=True)
-third_along = _define("third_along", "D3_i", "third derivative of the gradient along v, one coordinate", "", real=True)
+difference_error = _define("difference_error", "E_i", "difference quotient less the derivative", "L/θ", real=True)
+third_along = _define(
+    "third_along", "D3_i", "third derivative of the gradient along v, one coordinate", "L/θ⁴ times v³", real=True
+)
 curvature_variance = _define(
     "curvature_variance", "K_ii", "variance of one example's Hessian times v, coordinate i", "L²/θ²", nonnegative=True
 )
 product_same = _define("product_same", "V_same", "variance of Hv from gradients of one batch", "L²/θ²", real=True)
 product_other = _define("product_other", "V_other", "variance of Hv from gradients of two batches", "L²/θ²", real=True)
-third_derivative = _define("third_derivative", "f3", "third derivative of f at x", "", real=True)
-complex_error = _define("complex_error", "E_c", "Im f(x + iε)/ε less f'(x)", "", real=True)
+third_derivative = _define("third_derivative", "f3", "third derivative of f at x", "f/x³", real=True)
+complex_error = _define("complex_error", "E_c", "Im f(x + iε)/ε less f'(x)", "f/x", real=True)
 
 # a deep linear network of one unit a layer
 teacher = _define("teacher", "s_0", "slope of the data, what the product of the weights should be", "1", positive=True)

@@ -288,7 +288,7 @@ def _dual(**changes: sp.Basic) -> sp.Basic:
 DUAL = Claim(
     id="MCA-22",
     slug="lectures.dual-vector",
-    title="d is Mg for some positive definite M if and only if g·d > 0; then M = 1 − ggᵀ/(g·g) + ddᵀ/(g·d) is one",
+    title="Some positive definite M takes g to d if and only if g·d > 0; then M = 1 − ggᵀ/(g·g) + ddᵀ/(g·d) is one",
     status="exact",
     statement=_dual(),
     assumptions=(given("g·d > 0, x any vector, K = RRᵀ with R any matrix; any dimension"),),
