@@ -125,21 +125,21 @@ def hvp(gradient: Callable[[Array], ArrayLike], w: ArrayLike, v: ArrayLike, *, s
     if place.ndim < 1 or place.shape[-1:] != along.shape[-1:]:
         shapes = f"shapes {place.shape} and {along.shape}"
         raise ArgumentError("w, v", shapes, "shapes (..., d) with the same d")
-    length = np.linalg.norm(along, axis=-1, keepdims=True)
-    if spacing is None:
-        scale = np.maximum(1.0, np.linalg.norm(place, axis=-1, keepdims=True))
-        size = _BALANCE * scale / np.where(length > 0, length, 1.0)
-    else:
-        size = np.asarray(_positive("spacing", spacing))
+    size = _spacing(place, along) if spacing is None else np.asarray(_positive("spacing", spacing))
     ahead, behind, again = (np.asarray(gradient(place + k * size * along), np.float64) for k in (1, -1, 1))
     if ahead.shape != np.broadcast_shapes(place.shape, along.shape):
         raise ArgumentError("gradient", f"values of shape {ahead.shape}", "the shape of w")
     difference = ahead - behind
-    unsteady = np.abs(ahead - again) > _STEADY * np.abs(difference) + _NOISE * np.abs(ahead)
-    if unsteady.any():
+    if np.any(np.abs(ahead - again) > _STEADY * np.abs(difference) + _NOISE * np.abs(ahead)):
         fix = "fix the batch, the dropout mask and the seed inside it"
         raise ArgumentError("gradient", "one that changes from call to call", "the same answer at the same place", fix)
     return np.asarray(difference / (2 * size))
+
+
+def _spacing(place: Array, along: Array) -> Array:
+    """Balance the errors of a central difference: the cube root of rounding, in units of w over v."""
+    length, scale = (np.linalg.norm(a, axis=-1, keepdims=True) for a in (along, place))
+    return np.asarray(_BALANCE * np.maximum(1.0, scale) / np.where(length > 0, length, 1.0))
 
 
 _BALANCE = float(np.cbrt(np.finfo(float).eps))

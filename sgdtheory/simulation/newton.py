@@ -69,19 +69,8 @@ def newton(problem: Problem, start: ArrayLike, *, lr: float = 1.0, steps: int = 
     lr = positive("lr", lr)
     whole("steps", steps, 1, ADDRESSES)
     loss = numeric_loss(problem)
-    path = np.full((steps + 1, *points.shape), np.nan)
-    path[0] = points
-    singular, diverged = np.full(len(points), _NONE), np.full(len(points), _NONE)
     with np.errstate(all="ignore"):  # where the loss overflows, the run ends, and says so
-        for step in range(1, steps + 1):
-            move, invertible = _move(loss, path[step - 1])
-            going = (singular == _NONE) & (diverged == _NONE)
-            after = path[step - 1] - lr * move
-            finite = np.isfinite(after).all(axis=-1)
-            singular[going & ~invertible] = step
-            diverged[going & invertible & ~finite] = step
-            fine = going & invertible & finite
-            path[step, fine] = after[fine]
+        path, singular, diverged = _iterate(loss, points, lr, steps)
         values, index = loss.value(path), _negative(loss, path[-1])
     import xarray as xr
 
@@ -107,6 +96,25 @@ def newton(problem: Problem, start: ArrayLike, *, lr: float = 1.0, steps: int = 
             "versions": versions(),
         },
     )
+
+
+def _iterate(
+    loss: NumericLoss, points: Array, lr: float, steps: int
+) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
+    """Return the path (step, start, coordinate), and where each run met a singular Hessian or left the numbers."""
+    path = np.full((steps + 1, *points.shape), np.nan)
+    path[0] = points
+    singular, diverged = np.full(len(points), _NONE), np.full(len(points), _NONE)
+    for step in range(1, steps + 1):
+        move, invertible = _move(loss, path[step - 1])
+        after = path[step - 1] - lr * move
+        finite = np.isfinite(after).all(axis=-1)
+        going = (singular == _NONE) & (diverged == _NONE)
+        singular[going & ~invertible] = step
+        diverged[going & invertible & ~finite] = step
+        fine = going & invertible & finite
+        path[step, fine] = after[fine]
+    return path, singular, diverged
 
 
 def _move(loss: NumericLoss, w: Array) -> tuple[Array, NDArray[np.bool_]]:
