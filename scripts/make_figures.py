@@ -28,11 +28,14 @@ HERE = Path(__file__).resolve().parent
 NAMES = (
     "sticky_experiment",
     "naive_allocation",
-    "batch_size",
     "bracket_gap",
-    "stationary_variance",
-    "linear_scaling",
+    "batch_size",
     "derived_algorithm",
+    "linear_scaling",
+    "stationary_variance",
+    "gradient_flow",
+    "newton",
+    "complex_step",
 )
 """The scripts, in the order of the page; each has ``make(quick, rng) -> Picture``."""
 

@@ -63,3 +63,17 @@ MCCANDLISH_2018 = Source(
     "An empirical model of large-batch training",
     "arXiv:1812.06162",
 )
+MCALLESTER_2020 = Source("McAllester", 2020, "TTIC 31230 lectures and problem sets", "GitHub, mcallester/ttic-31230")
+AMARI_1998 = Source("Amari", 1998, "Natural gradient works efficiently in learning", "Neural Computation")
+NAZARETH_1979 = Source(
+    "Nazareth", 1979, "A relationship between the BFGS and conjugate gradient algorithms", "SIAM J. Numer. Anal."
+)
+SQUIRE_TRAPP_1998 = Source(
+    "Squire, Trapp", 1998, "Using complex variables to estimate derivatives of real functions", "SIAM Review"
+)
+SAXE_2014 = Source(
+    "Saxe, McClelland, Ganguli",
+    2014,
+    "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks",
+    "ICLR",
+)

@@ -201,3 +201,79 @@ spread_absorbed = _define("spread_absorbed", "spread_1", "the same at a = 1", "L
 tracked_spread = _define("tracked_spread", "E_spread", "its long-run mean at constant a", "L²/θ²", real=True)
 mean_field = _define("mean_field", "a_next", "weight that follows from long-run means at weight a", "1", real=True)
 signal_limit = _define("signal_limit", "rho_max", "largest ρ for which a weight reproduces itself", "1", real=True)
+# gradient flow: N steps of learning rate η/N a unit of time
+flow_time = _define("flow_time", "tau", "time along the flow dw/dt = −η∇L", "1", positive=True)
+flow_start = _define("flow_start", "w_0", "where the flow starts", "θ", real=True)
+subdivision = _define("subdivision", "delta", "1/N, the part of a unit of time that a step takes", "1", positive=True)
+flow_bias = _define("flow_bias", "b_tau", "mean of the parameter less the flow, at time τ", "θ", real=True)
+flow_spread = _define("flow_spread", "V_tau", "variance of the parameter about its mean at time τ", "θ²", real=True)
+loss_rate = _define("loss_rate", "ldot", "rate of change of the loss along the flow", "L", real=True)
+squared_gradient = _define("squared_gradient", "g_sq", "squared length of the gradient", "L²/θ²", real=True)
+slide_start = _define("slide_start", "x_0", "where the flow of exp(−x) starts", "1", real=True)
+slide_position = _define("slide_position", "x_tau", "where the flow of exp(−x) is at time τ", "1", real=True)
+
+# directions of descent: units, dual vectors, natural gradient
+lr_bits = _define("lr_bits", "eta_bits", "learning rate for the loss in bits", "θ²/bit", real=True)
+move = _define("move", "Delta_i", "move of a step, one coordinate", "θ", real=True)
+log_slope = _define("log_slope", "p_i", "derivative of ln P, one coordinate", "1/θ", real=True)
+direction = _define("direction", "d_i", "a direction of descent, one coordinate", "θ", real=True)
+metric_image = _define("metric_image", "Mg_i", "M times the gradient, one coordinate", "θ", real=True)
+metric_form = _define("metric_form", "xMx", "quadratic form xᵀMx of a dual vector x", "L", real=True)
+area = _define("area", "S_xg", "sum over i < j of (xᵢgⱼ − xⱼgᵢ)², zero where x and g are parallel", "L⁴/θ⁴", real=True)
+direction_along = _define("direction_along", "dx", "d·x", "L", real=True)
+descent = _define("descent", "gd", "g·d, what the step −d promises", "L", real=True)
+metric_determinant = _define("metric_determinant", "det_M", "determinant of M", "(θ²/L)ⁿ", real=True)
+kernel_product = _define("kernel_product", "gKg", "g·Kg for K = RRᵀ", "L", real=True)
+root_product = _define("root_product", "Rg_sq", "squared length of Rᵀg", "L", real=True)
+divergence = _define("divergence", "kappa", "half of ΔᵀHΔ for a move Δ", "1", real=True)
+divergence_bound = _define("divergence_bound", "rho", "largest ½ΔᵀHΔ allowed", "1", positive=True)
+inverse_form = _define("inverse_form", "q", "gᵀH⁻¹g", "L²", positive=True)
+natural_lr = _define("natural_lr", "eta_nat", "learning rate of the natural gradient step", "1/L", real=True)
+natural_gain = _define("natural_gain", "gD_nat", "g·Δ of the natural gradient step", "L", real=True)
+other_gain = _define("other_gain", "gD", "g·Δ of any other move Δ", "L", real=True)
+gap_area = _define("gap_area", "S_uv", "sum over i < j of (uᵢvⱼ − uⱼvᵢ)², u = R⁻¹g, v = RᵀΔ", "L²", real=True)
+
+# Newton's method
+hessian_move = _define("hessian_move", "HD_i", "Hessian times the move, one coordinate", "L/θ", real=True)
+curved_move = _define("curved_move", "HD_u_i", "the same for the move made in curved coordinates", "L/θ", real=True)
+bending_move = _define("bending_move", "CD_u_i", "Σ gₖ∇²φₖ times the same move", "L/θ", real=True)
+gradient_entry = _define("gradient_entry", "g_i", "gradient, one coordinate", "L/θ", real=True)
+degree = _define("degree", "p", "degree of a homogeneous loss", "1", positive=True, integer=True)
+before = _define("before", "w_i", "coordinate before the step", "θ", real=True)
+after = _define("after", "w1_i", "the same coordinate after the step", "θ", real=True)
+newton_lr = _define("newton_lr", "eta_one", "learning rate that arrives in one step", "1", real=True)
+newton_limit = _define(
+    "newton_limit", "eta_end", "learning rate at which Newton's method stops converging", "1", real=True
+)
+search_direction = _define("search_direction", "r_i", "search direction, one coordinate", "L/θ", real=True)
+last_move = _define("last_move", "s_i", "the move before, one coordinate", "θ", real=True)
+change_gradient = _define("change_gradient", "yg", "y·g, y the last change of the gradient", "L²/θ²", real=True)
+change_move = _define("change_move", "ys", "y·s, s the last move", "L", real=True)
+old_image = _define("old_image", "My_i", "M times an earlier change of the gradient, one coordinate", "θ", real=True)
+old_move = _define("old_move", "s_old_i", "the move of that change, one coordinate", "θ", real=True)
+
+# derivatives by differences
+spacing = _define("spacing", "delta_w", "spacing of a difference, or imaginary step", "θ", positive=True)
+difference_error = _define("difference_error", "E_i", "difference quotient less the derivative", "L/θ", real=True)
+third_along = _define(
+    "third_along", "D3_i", "third derivative of the gradient along v, one coordinate", "L/θ⁴ times v³", real=True
+)
+curvature_variance = _define(
+    "curvature_variance", "K_ii", "variance of one example's Hessian times v, coordinate i", "L²/θ²", nonnegative=True
+)
+product_same = _define("product_same", "V_same", "variance of Hv from gradients of one batch", "L²/θ²", real=True)
+product_other = _define("product_other", "V_other", "variance of Hv from gradients of two batches", "L²/θ²", real=True)
+third_derivative = _define("third_derivative", "f3", "third derivative of f at x", "f/x³", real=True)
+complex_error = _define("complex_error", "E_c", "Im f(x + iε)/ε less f'(x)", "f/x", real=True)
+
+# a deep linear network of one unit a layer
+teacher = _define("teacher", "s_0", "slope of the data, what the product of the weights should be", "1", positive=True)
+product = _define("product", "u", "product of the weights", "1", positive=True)
+product_start = _define("product_start", "u_0", "product of the weights at time 0", "1", positive=True)
+product_rate = _define("product_rate", "udot", "rate of change of the product of two weights", "1", real=True)
+imbalance = _define("imbalance", "Q_0", "difference of the squares of two weights", "1", real=True)
+square_sum = _define("square_sum", "R", "sum of the squares of two weights", "1", nonnegative=True)
+imbalance_later = _define("imbalance_later", "Q_tau", "the same difference at time τ", "1", real=True)
+product_at = _define("product_at", "u_tau", "product of two equal weights at time τ", "1", real=True)
+depth = _define("depth", "ell", "number of layers", "1", positive=True, integer=True)
+deep_rate = _define("deep_rate", "udot_ell", "rate of change of the product of ℓ equal weights", "1", real=True)

@@ -21,13 +21,9 @@ from sgdtheory.plots.style import save
 from sgdtheory.theory.registry import find
 
 NAMES = (
-    "batch_size",
-    "naive_allocation",
-    "bracket_gap",
-    "stationary_variance",
-    "linear_scaling",
-    "derived_algorithm",
-)
+    "batch_size", "naive_allocation", "bracket_gap", "stationary_variance", "linear_scaling", "derived_algorithm",
+    "gradient_flow",
+)  # fmt: skip
 SIGMAS = 5  # of about 200 independent points one false alarm in 10⁴ runs
 
 
@@ -343,3 +339,29 @@ def test_plain_sgd_lies_on_its_formula_and_the_algorithms_end_as_they_must() -> 
     assert ((weight >= 1e-3) & (weight <= 0.5)).all()
     _, taken = line(weights, "slip repaired: runs at $B/B^*=1$ (fraction)")
     assert taken[-1] == 1
+
+
+# --- gradient flow ---------------------------------------------------------------------------------------------------
+
+
+def test_bias_and_noise_are_those_of_the_steps_and_tend_to_the_leading_orders() -> None:
+    """The points against the exact geometric sums, the lines against the same at large N."""
+    module, axes = script("gradient_flow"), picture("gradient_flow").figure.axes[1]
+    x, noise = module.LR * module.CURVATURE, module.LR**2 * module.NOISE**2 / module.BATCH_SIZE
+
+    def exact(n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        a = 1 - x / n
+        return math.exp(-x) - a**n, np.sqrt(noise / n**2 * (1 - a ** (2 * n)) / (1 - a**2))
+
+    for look, k in ((module.BIAS, 0), (module.SPREAD, 1)):
+        parts, value, three_errors = bars(axes, look.label)
+        assert (np.abs(value - exact(parts)[k]) <= SIGMAS / 3 * three_errors).all()
+        fine, formula = line(axes, look.label)
+        np.testing.assert_allclose(formula, exact(fine)[k], rtol=2 / fine.min())
+        np.testing.assert_allclose(formula[-1], exact(fine[-1:])[k], rtol=0.02)
+
+
+def test_the_drawn_flow_is_the_exponential() -> None:
+    axes = picture("gradient_flow").figure.axes[0]
+    time, place = line(axes, script("gradient_flow").FLOW.label)
+    np.testing.assert_allclose(place, np.exp(-time), rtol=1e-6)

@@ -19,6 +19,11 @@ MODULES = (
     "lectures.derived_algorithm",
     "lectures.linear_scaling",
     "lectures.long_runs",
+    "lectures.flow",
+    "lectures.directions",
+    "lectures.second_order",
+    "lectures.derivatives",
+    "stationarity.deep_linear",
 )
 """The theory modules, in the order of the ledger."""
 
