@@ -57,3 +57,17 @@ SUTSKEVER_2013 = Source(
 ROBBINS_MONRO_1951 = Source("Robbins, Monro", 1951, "A stochastic approximation method")
 KINGMA_BA_2015 = Source("Kingma, Ba", 2015, "Adam: a method for stochastic optimization", "ICLR")
 WELLING_TEH_2011 = Source("Welling, Teh", 2011, "Bayesian learning via stochastic gradient Langevin dynamics", "ICML")
+MA_2018 = Source(
+    "Ma, Bassily, Belkin",
+    2018,
+    "The Power of Interpolation: Understanding the Effectiveness of SGD in Modern Over-parametrized Learning",
+    "ICML",
+)
+DEFOSSEZ_BACH_2015 = Source(
+    "Défossez, Bach",
+    2015,
+    "Averaged Least-Mean-Squares: Bias-Variance Trade-offs and Optimal Sampling Distributions",
+    "AISTATS",
+)
+KESTEN_1973 = Source("Kesten", 1973, "Random difference equations and renewal theory for products of random matrices")
+GOLDIE_1991 = Source("Goldie", 1991, "Implicit renewal theory and tails of solutions of random equations")

@@ -8,7 +8,19 @@ from importlib import import_module
 from sgdtheory.claim import THEORIES, Claim
 from sgdtheory.errors import ArgumentError
 
-MODULES = ("loss_change_allocation", "degenerate", "lie_bracket", "lectures.batch_size", "lectures.long_runs")
+MODULES = (
+    "loss_change_allocation",
+    "degenerate",
+    "lie_bracket",
+    "lectures.batch_size",
+    "lectures.long_runs",
+    "stationarity.minibatch_stability",
+    "stationarity.regression_risk",
+    "stationarity.heavy_tails",
+    "stationarity.edge_of_stability",
+    "stationarity.saddle",
+    "stationarity.interpolation",
+)
 """The theory modules, in the order of the ledger."""
 
 
