@@ -17,6 +17,7 @@ MODULES = (
     "stationarity.minibatch_stability",
     "stationarity.regression_risk",
     "stationarity.heavy_tails",
+    "stationarity.diffusion_tail",
     "stationarity.edge_of_stability",
     "stationarity.saddle",
     "stationarity.interpolation",

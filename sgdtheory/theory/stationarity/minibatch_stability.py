@@ -56,9 +56,7 @@ def average_square() -> Case:
     """
     x1, x2 = sp.symbols("x1 x2", real=True)
     covariance = h * sp.eye(2)
-    same = sum(
-        times * gaussian_mean(p, [x1, x2], covariance) for times, p in ((1, x1**4), (d - 1, x1**2 * x2**2))
-    )
+    same = sum(times * gaussian_mean(p, [x1, x2], covariance) for times, p in ((1, x1**4), (d - 1, x1**2 * x2**2)))
     square = (same + (B - 1) * gaussian_mean(x1**2, [x1, x2], covariance) ** 2) / B
     factor = 1 - 2 * η * h + η**2 * square
     (other_root,) = (root for root in sp.solve(factor - 1, η) if root != 0)
@@ -105,7 +103,7 @@ def _with(changes: Case) -> sp.Basic:
 MINIBATCH = Claim(
     id="STA-02",
     slug="stationarity.minibatch",
-    title="On isotropic normal inputs SGD that can interpolate is stable in mean square exactly for η < 2B/(h(B + d + 1))",
+    title="On isotropic normal inputs, where one w fits all, SGD is stable in mean square for η < 2B/(h(B + d + 1))",
     status="exact",
     statement=_with({}),
     assumptions=(
@@ -124,7 +122,10 @@ MINIBATCH = Claim(
     ),
     mutants=(
         Mutant("stable like gradient descent", _with({limit: 2 / h, m2: (1 - η * h) ** 2})),
-        Mutant("each example's |x|² taken as its mean dh", _with({limit: 2 * B / (h * (B + d - 1)), m2: growth(dimension=d - 2)})),
+        Mutant(
+            "each example's |x|² taken as its mean dh",
+            _with({limit: 2 * B / (h * (B + d - 1)), m2: growth(dimension=d - 2)}),
+        ),
         Mutant("linear scaling for every batch size", _with({limit: B * largest_lr(batch_size=1)})),
         Mutant("the same for every batch size", _with({limit: largest_lr(batch_size=1), m2: growth(batch_size=1)})),
     ),
@@ -132,7 +133,7 @@ MINIBATCH = Claim(
         (m2, "mean of |w'|² over |w|², one step"),
         (limit, "learning rate at which the mean of |w|² stops falling"),
     ),
-    note="A batch of d + 1 bears half the learning rate of the full gradient: below it, the learning rate may grow with "
+    note="A batch of d + 1 bears half the learning rate of the full gradient: below it the learning rate may grow with "
     "the batch, above it a larger batch hardly helps. Whether almost every run converges is another question (STA-14).",
 )
 

@@ -1,4 +1,4 @@
-"""Which side of a saddle SGD leaves by: decided within the first few steps, and exactly known where the noise is normal.
+"""Which side of a saddle SGD leaves by: decided within the first few steps, and exactly known for normal noise.
 
 Along a direction of curvature −h the step is w' = (1 + ηh)w − ηξ: unstable, so that w divided by its growth is a
 martingale that settles on a random number. The run ends on that number's side.
@@ -102,7 +102,9 @@ SIDE = Claim(
             iterate, (_point(0.1, 1, 1, 1, 0.3), _point(0.5, 4, 2, 1.5, -0.2), _point(1.5, 2, 0.8, 3, 0.7)), 1e-12
         ),
         # 1.9^-60 of the variance is missing after 30 steps
-        Ensemble(P, _UP, "mean", _SADDLE, SGD(), _point(0.6, 2, 1.5, 1, 0.25), 30, (sp.Rational(1, 4),), resolution=0.01),
+        Ensemble(
+            P, _UP, "mean", _SADDLE, SGD(), _point(0.6, 2, 1.5, 1, 0.25), 30, (sp.Rational(1, 4),), resolution=0.01
+        ),
     ),
     mutants=(
         Mutant("the diffusion limit's probability", equals(P, diffusion_side_probability())),
