@@ -25,7 +25,16 @@ from sgdtheory.verify.ledger import summary, to_data
 from sgdtheory.verify.verdict import Report, Verdict
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("sticky_experiment", "naive_allocation", "batch_size", "bracket_gap", "stationary_variance")
+NAMES = (
+    "sticky_experiment",
+    "naive_allocation",
+    "batch_size",
+    "bracket_gap",
+    "stationary_variance",
+    "minibatch_stability",
+    "heavy_tail",
+    "edge_of_stability",
+)
 """The scripts, in the order of the page; each has ``make(quick, rng) -> Picture``."""
 
 EPILOG = f"""\

@@ -48,7 +48,7 @@ def small_step_exponent() -> sp.Expr:
     """
     u = η * h
     bulk = sp.log(1 - (1 + 1 / W) ** (-B / 2))
-    peak = B / 2 * sp.log(B / (2 * u)) + (B / 2 - 1) * sp.log(1 + 1 / W) + sp.log(4 * sp.pi * u / (B * W)) / 2
+    peak = B / 2 * sp.log(B / (2 * u)) + (B / 2 - 1) * sp.log(1 + 1 / W) + (sp.log(4 * sp.pi * u / B) - sp.log(W)) / 2
     return leading_exponent() / u + (bulk + sp.loggamma(B / 2) - peak) / (1 + W)
 
 

@@ -135,7 +135,7 @@ def _bisect(function: Callable[[float], float], left: float, right: float) -> fl
 
 
 _HIGH, _LOW = cycle()
-_STATED = {
+STATED: dict[sp.Symbol, sp.Expr] = {
     high: _HIGH,
     low: _LOW,
     multiplier: 9 - 2 * (1 + η) ** 2,
@@ -148,7 +148,7 @@ _STATED = {
 
 def _with(changes: Case) -> sp.Basic:
     """Return the statement, with other values for some quantities."""
-    return sp.And(*(equals(quantity, value) for quantity, value in {**_STATED, **changes}.items()))
+    return sp.And(*(equals(quantity, value) for quantity, value in {**STATED, **changes}.items()))
 
 
 TWO_CYCLE = Claim(

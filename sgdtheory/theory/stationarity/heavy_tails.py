@@ -2,8 +2,8 @@
 
 A step is w' = aw + b with a = 1 − ηq, q the mean of x² over the batch, and b = η times the mean of x times the label's
 noise. Now and then a batch has ηq > 2 and throws w out instead of pulling it in; such batches in a row give a power
-law, P(|w| > u) ~ u^(−κ), where κ > 0 solves E|a|^κ = 1 (Kesten; Goldie for one dimension, with the constant). That theorem
-is taken from there; what is derived here is κ, the moments and the constant.
+law, P(|w| > u) ~ u^(−κ), where κ > 0 solves E|a|^κ = 1 (Kesten; Goldie for one dimension, with the constant). That
+theorem is taken from there; what is derived here is κ, the moments and the constant.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def _fourth_moment() -> sp.Expr:
     )
 
 
-_STATED = {
+STATED: dict[sp.Symbol, sp.Expr] = {
     m2: growth(dimension=1),
     m4: fourth_power_growth(),
     η_2: largest_lr(dimension=1),
@@ -210,7 +210,7 @@ _STATED = {
 
 def _with(changes: Case) -> sp.Basic:
     """Return the statement, with other values for some quantities."""
-    return sp.And(*(equals(quantity, value) for quantity, value in {**_STATED, **changes}.items()))
+    return sp.And(*(equals(quantity, value) for quantity, value in {**STATED, **changes}.items()))
 
 
 _TAIL = {**_point("2/3", 1, "1", "1"), m_log: sp.Float(log_growth_at(2, 2 / 3))}
@@ -243,8 +243,8 @@ KESTEN = Claim(
         Mutant("noise as it is at the minimum", _with({V: η * σ**2 / (B * (2 - η * h))})),
         Mutant("infinite variance only where gradient descent diverges", _with({η_2: 2 / h})),
         Mutant("q without fluctuations in fourth power", _with({m4: growth(dimension=1) ** 2})),
-        Mutant("tail counted on one side", _with({C_2: _STATED[C_2] / 2})),
-        Mutant("tail without the renewal constant", _with({C_2: _STATED[C_2] * m_log})),
+        Mutant("tail counted on one side", _with({C_2: STATED[C_2] / 2})),
+        Mutant("tail without the renewal constant", _with({C_2: STATED[C_2] * m_log})),
     ),
     meanings=(
         (m2, "E(1 − ηq)²: the tail exponent is 2 where it is 1"),

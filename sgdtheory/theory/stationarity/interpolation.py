@@ -171,9 +171,9 @@ THREE_LIMITS = Claim(
         (on_square, "learning rate at which the mean square stops falling"),
         (on_path, "learning rate at which almost every run stops falling"),
     ),
-    note="Between 2/3 and the last limit almost every run still converges to the minimum while the mean square, carried "
-    "by ever rarer runs, grows without bound; from 2 on even the mean does. An average over finitely many runs shows "
-    "neither for long.",
+    note="Between 2/3 and the last limit almost every run still converges to the minimum while the mean square, "
+    "carried by ever rarer runs, grows without bound; from 2 on even the mean does. An average over finitely many "
+    "runs shows neither for long.",
 )
 
 CLAIMS = (THREE_LIMITS,)
