@@ -131,10 +131,11 @@ def caption(scan: xr.Dataset, rng: int) -> str:
     birth, death = limits()
     return (
         f"Gradient descent on (w² − 1)²/4 without noise: {scan.sizes['iterate']} iterates after "
-        f"{scan.attrs['transient']} at {scan.sizes['lr']} learning rates from {scan.sizes['start']} random starts (seed {rng}; "
-        f"{diverged} of {scan.period.size:,} runs diverged). Between η = {birth:g} and √5 − 1 = {death:.4f} they settle "
-        f"on the exact two-cycle, to {worst:.0e} for 1.01 < η < 1.23; then its period doubles, on to chaos. The mean "
-        f"curvature over the cycle falls below that of the minimum, but stays above 2/η."
+        f"{scan.attrs['transient']} at {scan.sizes['lr']} learning rates from {scan.sizes['start']} random starts "
+        f"(seed {rng}; {diverged} of {scan.period.size:,} runs diverged). Between η = {birth:g} and √5 − 1 = "
+        f"{death:.4f} they settle on the exact two-cycle, to {worst:.0e} for 1.01 < η < 1.23; then its period "
+        "doubles, on to chaos. The mean curvature over the cycle falls below that of the minimum, but stays above "
+        "2/η."
     )
 
 

@@ -143,10 +143,10 @@ def caption(tails: dict[float, Tail], rng: int) -> str:
     beyond = 1 - np.searchsorted(sizes, 20.0) / len(sizes)
     ratio = beyond / float(diffusion_beyond(np.array(20.0), LR))
     return (
-        f"SGD on linear regression with one normal input (h = σ = B = 1), 80 steps from the minimum; bars are "
-        f"3 standard errors (seed {rng}; {diverged} of {total:,} runs diverged). At ηh = 2/3 the tail exponent is exactly 2, and "
-        f"Hill's estimate beyond u = {FAR[LR]:g} is {value:.3f} ± {error:.3f}; the diffusion limit has {dof:g} and "
-        f"puts {ratio:.1f} times too little beyond u = 20. As ηh → 0 the exponent times ηh tends to "
+        "SGD on linear regression with one normal input (h = σ = B = 1), 80 steps from the minimum; bars are 3 "
+        f"standard errors (seed {rng}; {diverged} of {total:,} runs diverged). At ηh = 2/3 the tail exponent is "
+        f"exactly 2, and Hill's estimate beyond u = {FAR[LR]:g} is {value:.3f} ± {error:.3f}; the diffusion limit "
+        f"has {dof:g} and puts {ratio:.1f} times too little beyond u = 20. As ηh → 0 the exponent times ηh tends to "
         f"{float(leading_exponent().subs(UNITS)):.3f}, that of the diffusion to 1."
     )
 

@@ -136,11 +136,11 @@ def caption(steps: dict[tuple[int, int], Step], batches: tuple[int, ...], replic
     diverged = sum(step.diverged for step in steps.values())
     half = max(DIMENSIONS) + 1
     return (
-        f"Linear regression on isotropic normal inputs of curvature h = 1, labels without noise: lines are exact, "
+        "Linear regression on isotropic normal inputs of curvature h = 1, labels without noise: lines are exact, "
         f"markers {replicas:,} simulated steps each with bars of 3 standard errors (seed {rng}; {diverged} of "
-        f"{replicas * len(steps):,} runs diverged). The limit 2B/(B + d + 1) grows with the batch up to about "
-        f"B = d + 1, where it is half that of gradient descent ({half} examples at d = {max(DIMENSIONS)}), and hardly beyond. "
-        f"The largest deviation of {len(off)} limits is {max(off):.1f} standard errors."
+        f"{replicas * len(steps):,} runs diverged). The limit 2B/(B + d + 1) grows with the batch up to about B = d "
+        f"+ 1, where it is half that of gradient descent ({half} examples at d = {max(DIMENSIONS)}), and hardly "
+        f"beyond. The largest deviation of {len(off)} limits is {max(off):.1f} standard errors."
     )
 
 
