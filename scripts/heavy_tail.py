@@ -25,7 +25,7 @@ from sgdtheory.theory.stationarity.diffusion_tail import (
     leading_exponent,
     small_step_exponent,
 )
-from sgdtheory.theory.stationarity.heavy_tails import STATED, log_growth_at, tail_exponent
+from sgdtheory.theory.stationarity.heavy_tails import STATED, multiplier
 
 UNITS = {symbols.curvature: 1, symbols.noise_std: 1, symbols.batch_size: 1}
 LR = 2 / 3  # κ = 2
@@ -74,7 +74,7 @@ def diffusion_beyond(u: np.ndarray, lr: float) -> np.ndarray:
 
 def draw_tail(axes: Axes, tail: Tail, far: float) -> None:
     """Draw how often |w| is beyond u."""
-    constant = float(STATED[symbols.tail_weight].subs(UNITS).subs(symbols.tail_growth, log_growth_at(2, LR)))
+    constant = float(STATED[symbols.tail_weight].subs(UNITS).subs(symbols.tail_growth, multiplier(LR).slope(2)))
     u = artists.log_grid(1.2, far, 60)
     artists.theory(axes, u, constant / u**2, KESTEN)
     artists.theory(axes, u, diffusion_beyond(u, LR), DIFFUSION)
@@ -93,7 +93,7 @@ def draw_tail(axes: Axes, tail: Tail, far: float) -> None:
 def draw_exponents(axes: Axes, tails: dict[float, Tail], per_decade: int) -> None:
     """Draw exponents times ηh against ηh."""
     lr = artists.log_grid(0.002, 2.3, per_decade)
-    artists.theory(axes, lr, lr * np.array([tail_exponent(x) for x in lr]), EXPONENT)
+    artists.theory(axes, lr, lr * np.array([multiplier(x).tail_exponent() for x in lr]), EXPONENT)
     for formula, look in ((small_step_exponent(), EXPANSION), (diffusion_tail_exponent(), STUDENT)):
         artists.theory(axes, lr, lr * sp.lambdify(symbols.lr, sp.N(formula.subs(UNITS)))(lr), look)
     estimates = np.array([hill(tails[x], FAR[x]) for x in RATES])

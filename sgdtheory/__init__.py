@@ -32,6 +32,7 @@ _HOMES = {
         "with_weight_decay",
     ),
     "measure.loss": ("numeric_loss",),
+    "measure.stability": ("almost_sure_limit", "mean_square_limit", "tail_exponent"),
     "problem": ("Problem", "landscape"),
     "simulation.bifurcation": ("bifurcation",),
     "simulation.ensemble": ("log_steps", "simulate"),

@@ -12,6 +12,7 @@ from sgdtheory.verify.verdict import Verdict
 
 Remainder = tuple[sp.Symbol, int] | None
 Decision = tuple[Verdict, str]
+_PROVED: Decision = (Verdict.PROVED, "")
 
 
 def prove(statement: sp.Basic, case: Case, assumptions: Sequence[Assumption], remainder: Remainder = None) -> Decision:
@@ -66,10 +67,8 @@ def _prove_relation(
     relation: sp.Basic, case: Case, assumptions: Sequence[Assumption], remainder: Remainder
 ) -> Decision:
     if isinstance(relation, sp.Eq):
-        residuals = equation_residuals(relation, case, remainder)
-        if all(is_zero(r) for r in residuals):
-            return Verdict.PROVED, ""
-        return _counterexample([sp.Eq(r, 0, evaluate=False) for r in residuals if not is_zero(r)], assumptions)
+        wrong = [r for r in equation_residuals(relation, case, remainder) if not is_zero(r)]
+        return _counterexample([sp.Eq(r, 0, evaluate=False) for r in wrong], assumptions) if wrong else _PROVED
     if not isinstance(relation, (sp.Gt, sp.Ge, sp.Lt, sp.Le)):
         return Verdict.UNDECIDED, f"cannot judge {relation}"
     margin = sp.factor(sp.together(relation.gts.subs(case) - relation.lts.subs(case)))

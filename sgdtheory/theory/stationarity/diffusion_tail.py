@@ -17,7 +17,7 @@ from sgdtheory import symbols
 from sgdtheory.catalogue import linear_regression
 from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, equals, given, positive
 from sgdtheory.sources import HERE
-from sgdtheory.theory.stationarity.heavy_tails import tail_exponent
+from sgdtheory.theory.stationarity.heavy_tails import multiplier
 
 η, B, h, σ = symbols.lr, symbols.batch_size, symbols.curvature, symbols.noise_std
 κ, ν = symbols.tail_exponent, symbols.diffusion_exponent
@@ -44,7 +44,7 @@ def small_step_exponent() -> sp.Expr:
     Examples
     --------
     >>> small_step_exponent().subs({B: 1, h: 1, η: sp.Rational(1, 200)}).n(7)
-    358.4447
+    358.4454
     """
     u = η * h
     bulk = sp.log(1 - (1 + 1 / W) ** (-B / 2))
@@ -108,7 +108,7 @@ def search(point: Case) -> Case:
 
     slope = (spread(1.01 * far) - spread(0.99 * far)) / (0.02 * far)
     diffusion = far * (lr * curvature * far + slope) / spread(far) - 1
-    return {**point, κ: tail_exponent(lr * curvature, batch), ν: diffusion}
+    return {**point, κ: multiplier(lr * curvature, batch).tail_exponent(), ν: diffusion}
 
 
 _POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(8)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sgdtheory import symbols
 from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, Sample, equals, given, positive, where
+from sgdtheory.derive.multiplier import Multiplier, chi_square_multiplier
 from sgdtheory.sources import GOLDIE_1991
 from sgdtheory.theory.stationarity.minibatch_stability import growth, largest_lr
 
@@ -43,68 +44,15 @@ def long_run_variance() -> sp.Expr:
     return η * σ**2 / (2 * B - (B + 2) * η * h)
 
 
-def log_multiplier_moment(order: float, lr: float, batch_size: float = 1) -> float:
-    """Return log E|1 − ηq|^κ at curvature 1, q ~ χ²(B)/B, by the trapezoidal rule.
-
-    With y = ηq the density is a Gamma law's. Below y = 1 the variable is s = log(y/(1 − y)), above s = log(y − 1): the
-    integrands are then smooth and fall off at least exponentially, for which the rule is exact but for rounding.
+def multiplier(lr: float, batch_size: float = 1) -> Multiplier:
+    """Return the law of a = 1 − ηq at curvature 1, q ~ χ²(B)/B.
 
     Examples
     --------
-    >>> abs(log_multiplier_moment(2, 2 / 3)) < 1e-14
+    >>> abs(multiplier(2 / 3).log_moment(2)) < 1e-12
     True
     """
-    half, rate = batch_size / 2, batch_size / (2 * lr)
-    step = min(0.02, 0.4 / math.sqrt(order + 1))  # the peak has the width 1/√κ
-    s = np.arange(-80, 40, step)
-    e = np.exp(s)
-    y = 1 / (1 + 1 / e)
-    below = half * np.log(y) - (order + 1) * np.log1p(e) - rate * y
-    above = (order + 1) * s + (half - 1) * np.log1p(e) - rate * (1 + e)
-    total = np.logaddexp.reduce(np.concatenate([below, above]))
-    return float(total + math.log(step) + half * math.log(rate) - math.lgamma(half))
-
-
-def tail_exponent(lr: float, batch_size: float = 1) -> float:
-    """Return κ > 0 with E|1 − ηq|^κ = 1 at curvature 1: the only one, because log E|a|^κ is convex and 0 at κ = 0.
-
-    Parameters
-    ----------
-    lr : float
-        η·h, so small that almost every run falls without label noise (below 2.42 for B = 1).
-    batch_size : float
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> round(tail_exponent(2 / 3), 9), round(tail_exponent(1, batch_size=2), 9)
-    (2.0, 2.0)
-    """
-    high = 1.0
-    while log_multiplier_moment(high, lr, batch_size) < 0:
-        high *= 2
-    low = high / 2
-    while log_multiplier_moment(low, lr, batch_size) >= 0:
-        low /= 2
-    while high - low > 1e-14 * high:
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if log_multiplier_moment(middle, lr, batch_size) < 0 else (low, middle)
-    return high
-
-
-def log_growth_at(order: float, lr: float, batch_size: float = 1) -> float:
-    """Return E|a|^κ log|a| where E|a|^κ = 1: the slope of its logarithm, by a central difference of fourth order."""
-    gap = 1e-3
-    near, far = (
-        log_multiplier_moment(order + k * gap, lr, batch_size) - log_multiplier_moment(order - k * gap, lr, batch_size)
-        for k in (1, 2)
-    )
-    return (8 * near - far) / (12 * gap)
+    return chi_square_multiplier(1, -lr / batch_size, batch_size)
 
 
 def moments() -> Case:
@@ -160,9 +108,9 @@ def integrate(point: Case) -> Case:
         middle = (low + high) / 2
         low, high = (middle, high) if mean(2, 0, middle) < 1 else (low, middle)
     near = low * (1 - 1e-5)
-    pole = mean(0, 1, near) / (1 - mean(2, 0, near)) * (tail_exponent(near * curvature, batch) - 2) / 2
+    pole = mean(0, 1, near) / (1 - mean(2, 0, near)) * (multiplier(near * curvature, batch).tail_exponent() - 2) / 2
     found = {m2: second, m4: fourth, V: variance, M_4: fourth_moment, η_2: low, C_2: pole}
-    return {**point, **found, m_log: log_growth_at(2, low * curvature, batch)}
+    return {**point, **found, m_log: multiplier(low * curvature, batch).slope(2)}
 
 
 def _chi_square_mean(function: Callable[[NDArray[np.float64]], NDArray[np.float64]], batch_size: float) -> float:
@@ -213,7 +161,7 @@ def _with(changes: Case) -> sp.Basic:
     return sp.And(*(equals(quantity, value) for quantity, value in {**STATED, **changes}.items()))
 
 
-_TAIL = {**_point("2/3", 1, "1", "1"), m_log: sp.Float(log_growth_at(2, 2 / 3))}
+_TAIL = {**_point("2/3", 1, "1", "1"), m_log: sp.Float(multiplier(2 / 3).slope(2))}
 
 KESTEN = Claim(
     id="STA-04",
