@@ -18,7 +18,7 @@ from sgdtheory.errors import ArgumentError
 
 Array = NDArray[np.float64]
 _STEP = 0.01
-_GRID = np.arange(-80, 40, _STEP)
+_NARROWEST = 1e-4
 _HIGHEST = 10_000.0  # the integrands' peaks have the width 1/√κ, and need a point or more each
 
 
@@ -100,23 +100,19 @@ def chi_square_multiplier(constant: float, slope: float, dof: float) -> Multipli
     >>> round(chi_square_multiplier(1, -2 / 3, 1).tail_exponent(), 10)
     2.0
     """
+    t, step = _grid(math.sqrt(2 / dof))
 
     def log_density(log_s: Array) -> Array:
         return np.asarray((dof / 2 - 1) * log_s - np.exp(log_s) / 2 - dof / 2 * math.log(2) - math.lgamma(dof / 2))
 
     zero = -constant / slope
-    if zero <= 0:
-        # without a zero of a: s = e^t
-        logs = np.log(np.abs(constant + slope * np.exp(_GRID)))
-        return Multiplier(logs, log_density(_GRID) + _GRID + math.log(_STEP))
-    share, log_zero, log_slope = -np.log1p(np.exp(-_GRID)), math.log(zero), math.log(abs(slope))
-    # s = zero/(1 + e^(−t)) below, a = slope·(s − zero); s = zero·(1 + e^t) above
-    below = log_slope + log_zero - np.log1p(np.exp(_GRID))
-    above = log_slope + log_zero + _GRID
-    weights_below = log_density(log_zero + share) + log_zero + share - np.log1p(np.exp(_GRID))
-    weights_above = log_density(log_zero + np.log1p(np.exp(_GRID))) + log_zero + _GRID
-    weights = np.concatenate([weights_below, weights_above]) + math.log(_STEP)
-    return Multiplier(np.concatenate([below, above]), weights)
+    if zero <= 0:  # a has none: s = e^t
+        return Multiplier(np.log(np.abs(constant + slope * np.exp(t))), log_density(t) + t + math.log(step))
+    # below the zero of a, s = zero/(1 + e^(−t)); above it s = zero + e^t
+    share, rest, log_zero = -np.log1p(np.exp(-t)), -np.log1p(np.exp(t)), math.log(zero)
+    logs = math.log(abs(slope)) + np.concatenate([log_zero + rest, t])
+    weights = [log_density(log_zero + share) + log_zero + share + rest, log_density(np.log(zero + np.exp(t))) + t]
+    return Multiplier(logs, np.concatenate(weights) + math.log(step))
 
 
 def normal_multiplier(mean: float, std: float) -> Multiplier:
@@ -127,10 +123,20 @@ def normal_multiplier(mean: float, std: float) -> Multiplier:
     >>> round(normal_multiplier(0, 1).growth(), 6)  # −(γ + log 2)/2
     -0.635181
     """
-    scale = _GRID + math.log(std)  # |a| = std·e^t on either side of 0
-    sides = [-((sign * np.exp(_GRID) - mean / std) ** 2) / 2 + _GRID for sign in (-1, 1)]
-    weights = np.concatenate(sides) + math.log(_STEP / math.sqrt(2 * math.pi))
+    t, step = _grid(std / max(abs(mean), std))
+    scale = t + math.log(std)  # |a| = std·e^t on either side of 0
+    sides = [-((sign * np.exp(t) - mean / std) ** 2) / 2 + t for sign in (-1, 1)]
+    weights = np.concatenate(sides) + math.log(step / math.sqrt(2 * math.pi))
     return Multiplier(np.concatenate([scale, scale]), weights)
+
+
+def _grid(width: float) -> tuple[Array, float]:
+    """Return points of the trapezoidal rule for a peak of this relative width, and their distance."""
+    if not width >= _NARROWEST:
+        allowed = f"a relative spread of the curvature of at least {_NARROWEST:g}"
+        raise ArgumentError("batch_size", f"a relative spread of {width:.1e}", allowed, "treat it as a constant")
+    step = min(_STEP, width / 2)
+    return np.arange(-80, 40, step), step
 
 
 def bisect(function: Callable[[float], float], low: float, high: float) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import sympy as sp
@@ -130,7 +131,7 @@ problem.bind(name=value).
 
     low = mean_square_limit(linear, batch_size) / 2  # there 2E log|a| ≤ log E a² < 0
     if isinstance(linear.data, Dataset):
-        return _first_crossing(growth, 1 / _curvatures(linear))
+        return _first_crossing(growth, _curvatures(linear))
     high = 2 * low
     while growth(high) < 0:
         low, high = high, 2 * high
@@ -198,7 +199,7 @@ def _linearised(problem: Problem, at: ArrayLike | None) -> Problem:
     point = np.zeros(len(w)) if at is None else np.atleast_1d(np.asarray(at, dtype=np.float64))
     if point.shape != (len(w),) or not np.isfinite(point).all():
         raise ArgumentError("at", at, f"finite numbers, shape ({len(w)},)")
-    here = dict(zip(w, map(sp.nsimplify, point), strict=True))
+    here = dict(zip(w, map(sp.Rational, point), strict=True))
     slope, hessian = (np.array(m.xreplace(bound).subs(here), dtype=float) for m in (problem.gradient, problem.hessian))
     if np.linalg.eigvalsh(hessian).min() <= 0 or np.abs(slope).max() > _NOT_STATIONARY * np.abs(hessian).max():
         raise ArgumentError("at", point.tolist(), "a minimum of the population loss with positive definite Hessian")
@@ -251,10 +252,10 @@ def _fresh_law(linear: Problem, batch_size: int) -> Callable[[float], Multiplier
     return lambda lr: normal_multiplier(1 - lr * constant, lr * abs(slope))
 
 
-def _first_crossing(growth: Callable[[float], float], poles: Array) -> float:
-    """Return where the mean of log|1 − η/pole| first turns positive: it is concave between neighbouring poles."""
-    ends = np.unique(poles[(poles > 0) & np.isfinite(poles)])
-    for left, right in zip(ends[:-1], ends[1:], strict=True):
+def _first_crossing(growth: Callable[[float], float], curvatures: Array) -> float:
+    """Return where the mean of log|1 − ηx| first turns positive: it is concave between neighbouring poles 1/x."""
+    ends = np.unique(1 / curvatures[curvatures > 0])
+    for left, right in pairwise(ends):
         peak = _argmax(growth, float(left), float(right))
         if growth(peak) >= 0:
             return bisect(growth, float(left), peak)

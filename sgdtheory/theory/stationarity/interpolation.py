@@ -42,19 +42,19 @@ def almost_sure_limit(digits: int = 15) -> sp.Float:
     Parameters
     ----------
     digits : int
-        Of which the last is off by one at most: the sign of Λ is computed with ten digits more.
+        Decimals, of which the last is cut off, not rounded: the sign of Λ is computed with ten digits more.
 
     Examples
     --------
     >>> almost_sure_limit(8)
-    2.4212495
+    2.42124952
     """
     low, high, scale = 2 * 10**digits, 3 * 10**digits, sp.Integer(10) ** digits
     while high - low > 1:
         middle = (low + high) // 2
         falls = lyapunov_exponent(middle / scale).subs(h, 1).evalf(digits + 10) < 0
         low, high = (middle, high) if falls else (low, middle)
-    return sp.Float(sp.Rational(low, 10**digits), digits)
+    return sp.Float(sp.Rational(low, 10**digits), digits + 1)
 
 
 def three_limits() -> Case:
