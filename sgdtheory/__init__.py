@@ -14,8 +14,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "claim": ("Assumption", "Claim", "Ensemble", "Identity", "Mutant", "Order", "Property", "Recursion", "Sample"),
-    "catalogue": ("quadratic", "scalar_mean", "single_feature", "sticky_1d", "sticky_2d"),
     "derived_algorithm": ("DerivedSGD", "PrintedDerivedSGD"),
+    "catalogue": ("linear_regression", "quadratic", "scalar_mean", "single_feature", "sticky_1d", "sticky_2d"),
     "dynamics": ("Dynamics", "make_dynamics"),
     "errors": ("ArgumentError", "LostBlocksWarning", "NoClosedFormError"),
     "expressions": ("parse",),
@@ -35,6 +35,7 @@ _HOMES = {
     "measure.derivatives": ("complex_step", "hvp"),
     "measure.loss": ("numeric_loss",),
     "measure.noise_scale": ("noise_scale", "optimal_batch"),
+    "measure.stability": ("almost_sure_limit", "mean_square_limit", "tail_exponent"),
     "problem": ("Problem", "landscape"),
     "simulation.bifurcation": ("bifurcation",),
     "simulation.ensemble": ("log_steps", "simulate"),

@@ -80,6 +80,42 @@ def quadratic(hessian: sp.Matrix | Number = curvature, covariance: sp.Matrix | N
     return landscape(loss, list(w), covariance=covariance, name=f"quadratic, {d}-D")
 
 
+def linear_regression(curvatures: Sequence[Number] = (curvature,), noise_std: Number = noise_std) -> Problem:
+    """Linear regression with independent normal inputs: ℓ(w; x, y) = ½(w·x − y)², xᵢ ~ N(0, λᵢ), y ~ N(0, σ²).
+
+    The minimiser is 0 and the population Hessian diag(λ); no generality is lost by either, because a shift and a
+    rotation of w bring every normal law of the inputs there.
+
+    Parameters
+    ----------
+    curvatures : sequence of d numbers or Symbols
+        λ ≥ 0.
+    noise_std : number or Symbol
+        Standard deviation σ of the labels; 0 means that one w fits every example (interpolation).
+
+    Returns
+    -------
+    Problem
+        In coordinates w1 … wd, or w for d = 1.
+
+    Examples
+    --------
+    >>> linear_regression((1, 3), noise_std=0).loss.expand()
+    w1**2/2 + 3*w2**2/2
+    """
+    d = len(curvatures)
+    names = [str(i) for i in range(1, d + 1)] if d > 1 else [""]
+    stds = [sp.sqrt(check_expression(value, None, "curvatures")) for value in curvatures]
+    if not stds or any(std.is_real is False for std in stds):
+        raise ArgumentError("curvatures", curvatures, "at least one number >= 0")
+    w, x = ([sp.Symbol(f"{letter}{name}", real=True) for name in names] for letter in "wx")
+    y = sp.Symbol("y", real=True)
+    laws = {symbol.name: Normal(0, std) for symbol, std in zip(x, stds, strict=True)}
+    data = Fresh(**laws, y=Normal(0, standard_deviation(noise_std, "noise_std")))
+    loss = (sp.Add(*(a * b for a, b in zip(w, x, strict=True))) - y) ** 2 / 2
+    return Problem(loss, w, data, None, "half squared error", f"linear regression, {d}-D")
+
+
 def single_feature(
     q: sp.Expr | str,
     coordinates: Sequence[sp.Symbol | str],
@@ -215,6 +251,7 @@ def sticky_2d(d: int = 1, a: int = 2, *, convention: str = "half squared error",
 CATALOGUE: dict[str, Callable[..., Problem]] = {
     "scalar-mean": scalar_mean,
     "quadratic": quadratic,
+    "linear-regression": linear_regression,
     "sticky-1d": sticky_1d,
     "sticky-2d": sticky_2d,
 }

@@ -77,3 +77,17 @@ SAXE_2014 = Source(
     "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks",
     "ICLR",
 )
+MA_2018 = Source(
+    "Ma, Bassily, Belkin",
+    2018,
+    "The Power of Interpolation: Understanding the Effectiveness of SGD in Modern Over-parametrized Learning",
+    "ICML",
+)
+DEFOSSEZ_BACH_2015 = Source(
+    "Défossez, Bach",
+    2015,
+    "Averaged Least-Mean-Squares: Bias-Variance Trade-offs and Optimal Sampling Distributions",
+    "AISTATS",
+)
+KESTEN_1973 = Source("Kesten", 1973, "Random difference equations and renewal theory for products of random matrices")
+GOLDIE_1991 = Source("Goldie", 1991, "Implicit renewal theory and tails of solutions of random equations")

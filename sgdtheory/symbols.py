@@ -277,3 +277,43 @@ imbalance_later = _define("imbalance_later", "Q_tau", "the same difference at ti
 product_at = _define("product_at", "u_tau", "product of two equal weights at time τ", "1", real=True)
 depth = _define("depth", "ell", "number of layers", "1", positive=True, integer=True)
 deep_rate = _define("deep_rate", "udot_ell", "rate of change of the product of ℓ equal weights", "1", real=True)
+# random curvature: minibatch stability, heavy tails, cycles, saddles
+dimension = _define("dimension", "d", "number of parameters", "1", positive=True)
+square_growth = _define("square_growth", "m_2", "mean factor by which a step multiplies |w|²", "1", real=True)
+fourth_growth = _define("fourth_growth", "m_4", "mean factor by which a step multiplies w⁴", "1", real=True)
+limit_square = _define(
+    "limit_square", "eta_2", "learning rate at which the mean square stops falling", "θ²/L", real=True
+)
+limit_mean = _define("limit_mean", "eta_mean", "learning rate at which the mean stops falling", "θ²/L", real=True)
+lyapunov = _define(
+    "lyapunov", "Lambda", "mean of log|w'/w| over a step, the growth of almost every run", "1", real=True
+)
+curvature_1 = _define("curvature_1", "h1", "curvature along the first axis", "L/θ²", positive=True)
+curvature_2 = _define("curvature_2", "h2", "curvature along the second axis; 0: no such axis", "L/θ²", nonnegative=True)
+curvature_3 = _define("curvature_3", "h3", "curvature along the third axis; 0: no such axis", "L/θ²", nonnegative=True)
+excess = _define("excess", "T_HS", "tr(HS), twice the long-run excess loss", "L", real=True)
+variance_first = _define("variance_first", "S_11", "long-run variance along the first axis", "θ²", real=True)
+margin = _define("margin", "Delta", "stability margin of the variances, positive where they settle", "1", real=True)
+fourth_moment = _define("fourth_moment", "M_4", "long-run mean of w⁴", "θ⁴", real=True)
+tail_weight = _define("tail_weight", "C_2", "limit of u²P(|w| > u) where the tail exponent is 2", "θ²", real=True)
+tail_growth = _define(
+    "tail_growth", "m_log", "mean of (w'/w)² log|w'/w| without noise, at exponent 2", "1", positive=True
+)
+tail_exponent = _define("tail_exponent", "kappa", "tail exponent: P(|w| > u) falls as u^(−κ)", "1", real=True)
+diffusion_exponent = _define("diffusion_exponent", "nu", "tail exponent of the diffusion limit", "1", real=True)
+cycle_high = _define("cycle_high", "w_high", "larger point of the two-cycle", "θ", real=True)
+cycle_low = _define("cycle_low", "w_low", "smaller point of the two-cycle", "θ", real=True)
+cycle_multiplier = _define("cycle_multiplier", "M_cycle", "derivative of two steps on the two-cycle", "1", real=True)
+cycle_sharpness = _define("cycle_sharpness", "h_cycle", "mean second derivative over the two-cycle", "L/θ²", real=True)
+cycle_birth = _define("cycle_birth", "eta_birth", "learning rate at which the two-cycle appears", "θ²/L", real=True)
+cycle_super = _define(
+    "cycle_super", "eta_super", "learning rate at which the two-cycle attracts most", "θ²/L", real=True
+)
+cycle_death = _define(
+    "cycle_death", "eta_death", "learning rate at which the two-cycle turns unstable", "θ²/L", real=True
+)
+saddle_start = _define("saddle_start", "w_0", "where the run starts, measured from the saddle", "θ", real=True)
+escape_probability = _define("escape_probability", "P_up", "probability of leaving the saddle upwards", "1", real=True)
+limit_path = _define(
+    "limit_path", "eta_path", "learning rate at which almost every run stops falling", "θ²/L", real=True
+)

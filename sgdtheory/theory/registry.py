@@ -23,6 +23,13 @@ MODULES = (
     "lectures.directions",
     "lectures.second_order",
     "lectures.derivatives",
+    "stationarity.minibatch_stability",
+    "stationarity.regression_risk",
+    "stationarity.interpolation",
+    "stationarity.heavy_tails",
+    "stationarity.diffusion_tail",
+    "stationarity.edge_of_stability",
+    "stationarity.saddle",
     "stationarity.deep_linear",
 )
 """The theory modules, in the order of the ledger."""

@@ -204,7 +204,7 @@ def _prediction(statement: sp.Basic, evidence: Ensemble | Sample) -> float | Non
     """Return what the statement says the quantity is, NaN where it says that it is not finite."""
     for relation in conjuncts(statement):
         if isinstance(relation, sp.Eq) and relation.lhs == evidence.quantity:
-            value = relation.rhs.subs(dict(evidence.values))
+            value = sp.N(relation.rhs.subs(dict(evidence.values)))  # of most functions only the number is known finite
             return float(value) if value.is_finite else math.nan  # a pole is a prediction too, and a wrong one
     return None
 

@@ -12,6 +12,7 @@ from sgdtheory.verify.verdict import Verdict
 
 Remainder = tuple[sp.Symbol, int] | None
 Decision = tuple[Verdict, str]
+_PROVED: Decision = (Verdict.PROVED, "")
 
 
 def prove(statement: sp.Basic, case: Case, assumptions: Sequence[Assumption], remainder: Remainder = None) -> Decision:
@@ -49,7 +50,9 @@ def conjuncts(statement: sp.Basic) -> tuple[sp.Basic, ...]:
 
 def equation_residuals(relation: sp.Basic, case: Case, remainder: Remainder) -> list[sp.Expr]:
     """Return the expressions that must vanish: lhs − rhs, or its coefficients below ε^p."""
-    difference = sp.expand(relation.lhs.subs(case) - relation.rhs.subs(case))
+    difference = relation.lhs.subs(case) - relation.rhs.subs(case)
+    if difference.is_polynomial() or not difference.is_rational_function():
+        difference = sp.expand(difference)  # of a quotient it would multiply out the denominators, to no end
     if remainder is None:
         return [difference]
     step, order = remainder
@@ -64,10 +67,8 @@ def _prove_relation(
     relation: sp.Basic, case: Case, assumptions: Sequence[Assumption], remainder: Remainder
 ) -> Decision:
     if isinstance(relation, sp.Eq):
-        residuals = equation_residuals(relation, case, remainder)
-        if all(is_zero(r) for r in residuals):
-            return Verdict.PROVED, ""
-        return _counterexample([sp.Eq(r, 0, evaluate=False) for r in residuals if not is_zero(r)], assumptions)
+        wrong = [r for r in equation_residuals(relation, case, remainder) if not is_zero(r)]
+        return _counterexample([sp.Eq(r, 0, evaluate=False) for r in wrong], assumptions) if wrong else _PROVED
     if not isinstance(relation, (sp.Gt, sp.Ge, sp.Lt, sp.Le)):
         return Verdict.UNDECIDED, f"cannot judge {relation}"
     margin = sp.factor(sp.together(relation.gts.subs(case) - relation.lts.subs(case)))

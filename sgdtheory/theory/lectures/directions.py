@@ -251,7 +251,7 @@ def _units(lr: sp.Expr, step: sp.Expr) -> sp.Basic:
 
 UNITS = Claim(
     id="MCA-29",
-    slug="lectures.units",
+    slug="lectures.nats-and-bits",
     title="A learning rate has units: for the loss in bits it is η ln 2; and descent on −ln P adds η∇ln P",
     status="corrected",
     statement=_units(η * sp.log(2), η * slope),
