@@ -57,3 +57,11 @@ SUTSKEVER_2013 = Source(
 ROBBINS_MONRO_1951 = Source("Robbins, Monro", 1951, "A stochastic approximation method")
 KINGMA_BA_2015 = Source("Kingma, Ba", 2015, "Adam: a method for stochastic optimization", "ICLR")
 WELLING_TEH_2011 = Source("Welling, Teh", 2011, "Bayesian learning via stochastic gradient Langevin dynamics", "ICML")
+MCALLESTER_2020 = Source("McAllester", 2020, "TTIC 31230 lectures, Stochastic Gradient Descent", "2019 and 2020 slides")
+YAIDA_2018 = Source("Yaida", 2018, "Fluctuation-dissipation relations for stochastic gradient descent", "ICLR 2019")
+LI_TAI_E_2019 = Source(
+    "Li, Tai, E", 2019, "Stochastic modified equations and dynamics of stochastic gradient algorithms I", "JMLR"
+)
+POLYAK_JUDITSKY_1992 = Source(
+    "Polyak, Juditsky", 1992, "Acceleration of stochastic approximation by averaging", "SIAM J. Control Optim."
+)
