@@ -16,6 +16,7 @@ MODULES = (
     "lectures.long_runs",
     "stationarity.fluctuation",
     "stationarity.temperature",
+    "stationarity.densities",
 )
 """The theory modules, in the order of the ledger."""
 
