@@ -146,7 +146,6 @@ lr_limit_full = _define(
 # stationarity and temperature
 schedule_scale = _define("schedule_scale", "c", "c in the schedule η_t = c/log(t + 1)", "θ²/L", positive=True)
 largest_excursion = _define("largest_excursion", "M", "limsup of the distance to the minimum", "θ", real=True)
-variance_limit = _define("variance_limit", "V_oo", "limit of the variance of the parameter", "θ²", real=True)
 shadow_correlation = _define(
     "shadow_correlation", "C_z", "long-run mean of z·g, z = θ − μv/(1−μ), g the exact gradient", "L", real=True
 )
@@ -185,6 +184,7 @@ variance_reshuffled = _define(
 variance_replaced = _define("variance_replaced", "V_WR", "long-run variance, with replacement", "θ²", real=True)
 reshuffling_gain = _define("reshuffling_gain", "k_RR", "limit of V_RR/(V_WR (ηh)²) as η → 0", "1", real=True)
 averaged_variance = _define("averaged_variance", "V_A", "variance of the average of n iterates", "θ²", real=True)
+averaged_limit = _define("averaged_limit", "A_oo", "limit of n times the variance of an average", "θ² step", real=True)
 run_factor = _define("run_factor", "R_n", "(1 − ηh)^n, what n steps leave of a start", "1", real=True)
 variance_sme1 = _define(
     "variance_sme1", "V_1", "long-run variance of the modified equation of order 1", "θ²", real=True

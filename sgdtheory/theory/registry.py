@@ -14,9 +14,13 @@ MODULES = (
     "lie_bracket",
     "lectures.batch_size",
     "lectures.long_runs",
+    "lectures.convergence",
     "stationarity.fluctuation",
     "stationarity.temperature",
     "stationarity.densities",
+    "stationarity.sampling",
+    "stationarity.averaging",
+    "stationarity.modified_equations",
 )
 """The theory modules, in the order of the ledger."""
 

@@ -67,7 +67,7 @@ def density_power(reading: str = "Itô") -> sp.Expr:
     Examples
     --------
     >>> density_power()
-    1 + B*h/(eta*sigma**2)
+    B*h/(eta*sigma**2) + 1
     """
     return sp.expand(sp.cancel(-log_slope(reading).xreplace(_MODEL) * (1 + _w**2) / (2 * _w)))
 
