@@ -120,7 +120,7 @@ def _at(**numbers: float) -> Case:
 WRONG_SIGN = Claim(
     id="STA-08",
     slug="stationarity.modified-equations",
-    title="The modified equation of order 2 follows SGD's mean to order η², but its long-run variance has −¼η²σ²/B for +¼",
+    title="The modified equation of order 2 follows SGD's mean, but its long-run variance has −¼η²σ²/B for +¼η²σ²/B",
     status="leading-order",
     statement=_with({}),
     assumptions=(
