@@ -147,7 +147,8 @@ RESHUFFLING = Claim(
         (gain, "limit of V_RR/(V_WR (ηh)²) as η → 0: the ratio is (ηh)² n(n+1)/12 while ηhn is small"),
         (R, "(1 − ηh)ⁿ"),
     ),
-    note="At ηh = 1 a step forgets all before it and the order does not matter; one example alone leaves no variance.",
+    note="At ηh = 1 a step forgets all before it and the order does not matter; beyond, reshuffling is the noisier of "
+    "the two. One example alone leaves no variance.",
 )
 
 CLAIMS = (RESHUFFLING,)
