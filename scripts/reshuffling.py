@@ -152,7 +152,8 @@ def caption(points: Sequence[Point], replicas: int, rng: int) -> str:
         f"{replicas:,} replicas each with bars of 3 standard errors (seed {rng}; {diverged} runs diverged; the largest "
         f"of {len(points)} deviations is {worst:.1f} standard errors). Reshuffling every epoch divides the variance at "
         f"small ηhn by 12/((ηh)²n(n+1)), dotted: by {gain:.0f} at ηh = {lr:g}, n = {size}. The gain is lost when an "
-        f"epoch is long against the memory 1/(ηh) and at ηh = 1, where only the last example counts; beyond, it is a loss."
+        f"epoch is long against the memory 1/(ηh) and at ηh = 1, where only the last example counts; beyond, it is a "
+        f"loss."
     )
 
 
