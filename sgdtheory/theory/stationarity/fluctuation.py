@@ -236,8 +236,8 @@ BALANCE = Claim(
         (C, "long-run mean of z·g with the exact gradient g at θ"),
         (K, "long-run mean of z·g − η|g|²/(2(1−μ))"),
     ),
-    note="On ½hw² the mean of θ·g is smaller, by the factor (1 − μ²)/(1 − μ² + μηh). The simulated losses are √(1 + w²) "
-    "and a relative of it in the plane: their slopes stay bounded, so runs settle.",
+    note="On ½hw² the mean of θ·g is smaller, by the factor (1 − μ²)/(1 − μ² + μηh). The simulated losses are "
+    "√(1 + w²) and a relative of it in the plane: their slopes stay bounded, so runs settle.",
 )  # fmt: skip
 
 RISE = Claim(
