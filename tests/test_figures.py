@@ -20,7 +20,15 @@ from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import save
 from sgdtheory.theory.registry import find
 
-NAMES = ("batch_size", "naive_allocation", "bracket_gap", "stationary_variance")
+NAMES = (
+    "batch_size",
+    "naive_allocation",
+    "bracket_gap",
+    "stationary_variance",
+    "heat_capacity",
+    "stationary_density",
+    "reshuffling",
+)
 SIGMAS = 5  # of about 200 independent points one false alarm in 10⁴ runs
 
 
