@@ -195,3 +195,8 @@ variance_sme2 = _define(
 rate_sgd = _define("rate_sgd", "r_0", "decay rate of SGD's mean, −log(1 − ηh)/η", "L/θ²", real=True)
 rate_sme1 = _define("rate_sme1", "r_1", "decay rate of the mean, modified equation of order 1", "L/θ²", real=True)
 rate_sme2 = _define("rate_sme2", "r_2", "decay rate of the mean, modified equation of order 2", "L/θ²", real=True)
+exit_distance = _define(
+    "exit_distance", "a", "distance from the minimum at which a run has left the well", "θ", positive=True
+)
+exit_time = _define("exit_time", "t_a", "mean time (η a step) from the minimum to that distance", "θ²/L", real=True)
+valley_slope = _define("valley_slope", "m", "slope of the loss m|w|", "L/θ", positive=True)

@@ -15,7 +15,7 @@ from sgdtheory.errors import ArgumentError
 
 Vector = NDArray[np.float64]
 Field = Callable[[Vector], Vector]
-_COARSEST = 1.0  # steps of this many spacings' standard deviation are resolved to 10⁻⁸
+_COARSEST = 1.0  # with the standard deviation of a step this many spacings wide, sums over it are right to 10⁻⁸
 
 
 def transition_matrix(mean: Field, std: Field, grid: Vector) -> NDArray[np.float64]:
@@ -91,3 +91,35 @@ def stationary_law(mean: Field, std: Field, grid: Vector) -> Vector:
     if lost > 1e-6:
         raise ArgumentError("grid", f"one that loses {lost:.1e} of its law a step", "at most 1e-06", "make it wider")
     return law
+
+
+def exit_steps(mean: Field, std: Field, grid: Vector) -> Vector:
+    """Return the mean number of steps until the chain leaves the cells of the grid, from each of its points.
+
+    The interval ends half a spacing beyond the first and the last point; τ = 1 + Pτ inside, 0 outside.
+
+    Parameters
+    ----------
+    mean, std : callable
+        m(w) and s(w) > 0, on arrays.
+    grid : array, shape (n,)
+        Equally spaced, increasing: the middles of the interval's cells.
+
+    Returns
+    -------
+    array, shape (n,)
+
+    Raises
+    ------
+    ArgumentError
+        If the grid is too coarse.
+
+    Examples
+    --------
+    >>> cells = np.linspace(-1, 1, 41)
+    >>> leaps = exit_steps(lambda w: 0 * w, lambda w: 1e3 + 0 * w, cells)  # out at the first step, nearly always
+    >>> round(float(leaps[20]), 2)
+    1.0
+    """
+    matrix = transition_matrix(mean, std, grid)
+    return np.asarray(np.linalg.solve(np.eye(grid.size) - matrix, np.ones_like(grid)))

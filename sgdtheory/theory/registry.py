@@ -21,6 +21,7 @@ MODULES = (
     "stationarity.sampling",
     "stationarity.averaging",
     "stationarity.modified_equations",
+    "stationarity.escape",
 )
 """The theory modules, in the order of the ledger."""
 

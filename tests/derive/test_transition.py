@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sgdtheory.derive.transition import stationary_law, transition_matrix
+from sgdtheory.derive.transition import exit_steps, stationary_law, transition_matrix
 from sgdtheory.errors import ArgumentError
 
 
@@ -68,3 +68,18 @@ def test_a_grid_coarser_than_a_step_is_refused() -> None:
 def test_a_grid_that_loses_its_law_is_refused() -> None:
     with pytest.raises(ArgumentError, match=r"grid: got one that loses .* make it wider"):
         stationary_law(lambda w: w / 2, constant(1.0), np.linspace(-2, 2, 41))
+
+
+def test_a_walk_leaves_after_about_the_square_of_the_distance_in_steps() -> None:
+    """Between ±a, overshoot included: (a + 0.5826 s)²/s² steps, Chernoff's constant."""
+    cells = np.arange(-300, 301) * (2 / 601)
+    steps = exit_steps(lambda w: w, constant(0.02), cells)
+    assert steps[300] == pytest.approx((1 / 0.02 + 0.5826) ** 2, rel=2e-3)
+    np.testing.assert_allclose(steps, steps[::-1], rtol=1e-9)
+    assert (np.diff(steps[:301]) > 0).all()
+
+
+def test_one_cell_is_left_at_the_rate_of_its_own_probability() -> None:
+    cells = np.array([-0.25, 0.25])
+    inside = transition_matrix(lambda w: 0 * w, constant(1.0), cells).sum(1)
+    np.testing.assert_allclose(exit_steps(lambda w: 0 * w, constant(1.0), cells), 1 / (1 - inside))

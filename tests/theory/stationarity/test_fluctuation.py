@@ -16,6 +16,7 @@ from sgdtheory import symbols
 from sgdtheory.catalogue import quadratic
 from sgdtheory.derive.moments import stationary_covariance
 from sgdtheory.derive.stability import stability_limit
+from sgdtheory.errors import ArgumentError
 from sgdtheory.optimizers import SGD, Momentum, Nesterov
 from sgdtheory.theory.stationarity.fluctuation import (
     balance,
@@ -48,6 +49,7 @@ def numpy_covariance(x: float, momentum: float) -> np.ndarray:
 @given(st.floats(0.02, 0.98), st.floats(0, 0.97))
 @example(0.5, 0.0)
 @example(0.98, 0.97)
+@example(0.5, 0.999)
 def test_the_balance_holds_over_the_whole_stable_region(part: float, momentum: float) -> None:
     x = 2 * (1 + momentum) * part
     S = numpy_covariance(x, momentum)
@@ -142,13 +144,23 @@ def test_the_plane_of_two_axes_is_two_lines() -> None:
     assert sp.simplify(h * along / 2 - long_run_loss()) == 0
 
 
-def test_the_loss_diverges_at_the_end_of_stability_and_vanishes_with_the_noise() -> None:
+def test_the_loss_diverges_at_the_end_of_stability() -> None:
     numerator, denominator = sp.fraction(sp.together(long_run_loss()))
     assert denominator.subs(η, stability_limit(SGD()) / h) == 0
-    assert long_run_loss().subs(σ, 0) == 0
     assert numerator.subs({η: 1, σ: 1, h: 1, B: 1}) != 0
     assert sp.limit(long_run_loss() / η, η, 0) == σ**2 / (4 * B)
     assert long_run_loss().subs({η: 1, h: 1, σ: 1, B: 1}) == sp.Rational(1, 2)  # every step a fresh draw
+
+
+@pytest.mark.parametrize("x", [2, sp.Rational(2001, 1000), 3])
+def test_at_and_beyond_the_end_of_stability_there_is_no_long_run(x: sp.Expr) -> None:
+    with pytest.raises(ArgumentError, match="stable in mean square"):
+        stationary_covariance(quadratic(1, 1), SGD(lr=x), 1)
+
+
+def test_without_steps_or_noise_the_loss_stays_at_its_minimum() -> None:
+    assert sp.limit(long_run_loss(), η, 0) == 0
+    assert long_run_loss().subs(σ, 0) == 0
 
 
 @given(st.fractions(Fraction(1, 100), Fraction(199, 100), max_denominator=100))
