@@ -91,3 +91,10 @@ DEFOSSEZ_BACH_2015 = Source(
 )
 KESTEN_1973 = Source("Kesten", 1973, "Random difference equations and renewal theory for products of random matrices")
 GOLDIE_1991 = Source("Goldie", 1991, "Implicit renewal theory and tails of solutions of random equations")
+YAIDA_2018 = Source("Yaida", 2018, "Fluctuation-dissipation relations for stochastic gradient descent", "ICLR 2019")
+LI_TAI_E_2019 = Source(
+    "Li, Tai, E", 2019, "Stochastic modified equations and dynamics of stochastic gradient algorithms I", "JMLR"
+)
+POLYAK_JUDITSKY_1992 = Source(
+    "Polyak, Juditsky", 1992, "Acceleration of stochastic approximation by averaging", "SIAM J. Control Optim."
+)

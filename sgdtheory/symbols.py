@@ -317,3 +317,60 @@ escape_probability = _define("escape_probability", "P_up", "probability of leavi
 limit_path = _define(
     "limit_path", "eta_path", "learning rate at which almost every run stops falling", "θ²/L", real=True
 )
+# stationarity and temperature
+schedule_scale = _define("schedule_scale", "c", "c in the schedule η_t = c/log(t + 1)", "θ²/L", positive=True)
+largest_excursion = _define("largest_excursion", "M", "limsup of the distance to the minimum", "θ", real=True)
+shadow_correlation = _define(
+    "shadow_correlation", "C_z", "long-run mean of z·g, z = θ − μv/(1−μ), g the exact gradient", "L", real=True
+)
+mean_square_gradient = _define("mean_square_gradient", "G_2", "long-run mean of |ĝ|²", "L²/θ²", nonnegative=True)
+total_noise = _define("total_noise", "tau", "trace of the covariance of ĝ, tr Σ/B", "L²/θ²", nonnegative=True)
+noise_share = _define("noise_share", "K", "long-run mean of z·g less η|g|²/(2(1−μ))", "L", real=True)
+excess_loss = _define("excess_loss", "DeltaL", "long-run mean of the loss, above its minimum", "L", real=True)
+heat_capacity = _define("heat_capacity", "C_0", "slope of the long-run loss in η, at 0", "L²/θ²", real=True)
+extrapolated_loss = _define("extrapolated_loss", "R_L", "2L(η/2) − L(η) above the minimum", "L", real=True)
+density_rate = _define("density_rate", "s", "s in the stationary density exp(−s·L)", "1/L", real=True)
+diffusion_std = _define(
+    "diffusion_std", "sigma_B", "σ of the Brownian motion in dΦ = −∇L dt + σ dB", "√L", positive=True
+)
+examples = _define("examples", "N", "examples in the data set", "n", positive=True)
+posterior_noise = _define("posterior_noise", "nu", "σ² at which Langevin samples the posterior", "L", real=True)
+langevin_variance = _define("langevin_variance", "V_L", "long-run variance of Langevin's Euler steps", "θ²", real=True)
+curvature_1 = _define("curvature_1", "h_1", "second derivative along coordinate 1", "L/θ²", positive=True)
+curvature_2 = _define("curvature_2", "h_2", "second derivative along coordinate 2", "L/θ²", positive=True)
+noise_std_1 = _define("noise_std_1", "sigma_1", "σ of coordinate 1", "L/θ", positive=True)
+noise_std_2 = _define("noise_std_2", "sigma_2", "σ of coordinate 2", "L/θ", positive=True)
+noise_correlation = _define("noise_correlation", "r", "correlation of the two coordinates' noise", "1", real=True)
+temperature_1 = _define("temperature_1", "T_1", "long-run mean of w1 ∂L/∂w1", "L", real=True)
+temperature_2 = _define("temperature_2", "T_2", "long-run mean of w2 ∂L/∂w2", "L", real=True)
+torque = _define("torque", "Omega", "long-run mean of w1 ∂L/∂w2 − w2 ∂L/∂w1", "L", real=True)
+slope_sgd = _define("slope_sgd", "l_w", "slope of the log density of SGD at small η", "1/θ", real=True)
+loss_slope = _define("loss_slope", "dU", "slope of the loss", "L/θ", real=True)
+diffusion = _define("diffusion", "D", "half the variance of a step per unit of time (η a step)", "L", positive=True)
+diffusion_slope = _define("diffusion_slope", "dD", "slope of D", "L/θ", real=True)
+stay = _define("stay", "E_1", "long-run mean of 1/(1 + w²) as η → 0, the noise growing as 1/√η", "1", real=True)
+passes = _define("passes", "n", "examples an epoch shows", "n", positive=True, integer=True)
+spread = _define("spread", "S2", "variance of the examples' minima (divisor n)", "θ²", nonnegative=True)
+epoch_factor = _define("epoch_factor", "R", "(1 − ηh)^n, what one epoch leaves of a start", "1", real=True)
+variance_reshuffled = _define(
+    "variance_reshuffled", "V_RR", "long-run variance at epoch ends, random reshuffling", "θ²", real=True
+)
+variance_replaced = _define("variance_replaced", "V_WR", "long-run variance, with replacement", "θ²", real=True)
+reshuffling_gain = _define("reshuffling_gain", "k_RR", "limit of V_RR/(V_WR (ηh)²) as η → 0", "1", real=True)
+averaged_variance = _define("averaged_variance", "V_A", "variance of the average of n iterates", "θ²", real=True)
+averaged_limit = _define("averaged_limit", "A_oo", "limit of n times the variance of an average", "θ² step", real=True)
+run_factor = _define("run_factor", "R_n", "(1 − ηh)^n, what n steps leave of a start", "1", real=True)
+variance_sme1 = _define(
+    "variance_sme1", "V_1", "long-run variance of the modified equation of order 1", "θ²", real=True
+)
+variance_sme2 = _define(
+    "variance_sme2", "V_2", "long-run variance of the modified equation of order 2", "θ²", real=True
+)
+rate_sgd = _define("rate_sgd", "r_0", "decay rate of SGD's mean, −log(1 − ηh)/η", "L/θ²", real=True)
+rate_sme1 = _define("rate_sme1", "r_1", "decay rate of the mean, modified equation of order 1", "L/θ²", real=True)
+rate_sme2 = _define("rate_sme2", "r_2", "decay rate of the mean, modified equation of order 2", "L/θ²", real=True)
+exit_distance = _define(
+    "exit_distance", "a", "distance from the minimum at which a run has left the well", "θ", positive=True
+)
+exit_time = _define("exit_time", "t_a", "mean time (η a step) from the minimum to that distance", "θ²/L", real=True)
+valley_slope = _define("valley_slope", "m", "slope of the loss m|w|", "L/θ", positive=True)
