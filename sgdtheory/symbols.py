@@ -192,7 +192,9 @@ lr_scaled = _define("lr_scaled", "eta_star_scaled", "η* in other units over η*
 lr_one_scaled = _define("lr_one_scaled", "eta_1_scaled", "η₁ in other units over η₁", "1", real=True)
 channel_mean = _define("channel_mean", "B_star_mean", "mean of the channels' B*, weights g_c²", "n", real=True)
 step_gap = _define("step_gap", "dtheta_B", "two steps at η₁ less one at 2η₁ on both examples", "θ", real=True)
-third_along = _define("third_along", "g2pp", "g₂''(g₁, g₁), second derivative of g₂ along g₁", "L³/θ⁵", real=True)
+bending_of_second = _define(
+    "bending_of_second", "g2pp", "g₂''(g₁, g₁), second derivative of g₂ along g₁", "L³/θ⁵", real=True
+)
 batch_limit = _define("batch_limit", "B_max", "batch size at which η = Bη₁ loses stability", "n", real=True)
 contraction_gap = _define("contraction_gap", "d_2", "(1 − η₁h)² less 1 − 2η₁h", "1", real=True)
 signal = _define("signal", "rho", "BG²/σ², squared gradient against the variance of a batch", "1", positive=True)
@@ -208,7 +210,6 @@ subdivision = _define("subdivision", "delta", "1/N, the part of a unit of time t
 flow_bias = _define("flow_bias", "b_tau", "mean of the parameter less the flow, at time τ", "θ", real=True)
 flow_spread = _define("flow_spread", "V_tau", "variance of the parameter about its mean at time τ", "θ²", real=True)
 loss_rate = _define("loss_rate", "ldot", "rate of change of the loss along the flow", "L", real=True)
-squared_gradient = _define("squared_gradient", "g_sq", "squared length of the gradient", "L²/θ²", real=True)
 slide_start = _define("slide_start", "x_0", "where the flow of exp(−x) starts", "1", real=True)
 slide_position = _define("slide_position", "x_tau", "where the flow of exp(−x) is at time τ", "1", real=True)
 
@@ -288,9 +289,13 @@ limit_mean = _define("limit_mean", "eta_mean", "learning rate at which the mean 
 lyapunov = _define(
     "lyapunov", "Lambda", "mean of log|w'/w| over a step, the growth of almost every run", "1", real=True
 )
-curvature_1 = _define("curvature_1", "h1", "curvature along the first axis", "L/θ²", positive=True)
-curvature_2 = _define("curvature_2", "h2", "curvature along the second axis; 0: no such axis", "L/θ²", nonnegative=True)
-curvature_3 = _define("curvature_3", "h3", "curvature along the third axis; 0: no such axis", "L/θ²", nonnegative=True)
+axis_curvature_1 = _define("axis_curvature_1", "h1", "curvature along the first axis", "L/θ²", positive=True)
+axis_curvature_2 = _define(
+    "axis_curvature_2", "h2", "curvature along the second axis; 0: no such axis", "L/θ²", nonnegative=True
+)
+axis_curvature_3 = _define(
+    "axis_curvature_3", "h3", "curvature along the third axis; 0: no such axis", "L/θ²", nonnegative=True
+)
 excess = _define("excess", "T_HS", "tr(HS), twice the long-run excess loss", "L", real=True)
 variance_first = _define("variance_first", "S_11", "long-run variance along the first axis", "θ²", real=True)
 margin = _define("margin", "Delta", "stability margin of the variances, positive where they settle", "1", real=True)

@@ -51,8 +51,9 @@ def conjuncts(statement: sp.Basic) -> tuple[sp.Basic, ...]:
 def equation_residuals(relation: sp.Basic, case: Case, remainder: Remainder) -> list[sp.Expr]:
     """Return the expressions that must vanish: lhs − rhs, or its coefficients below ε^p."""
     difference = relation.lhs.subs(case) - relation.rhs.subs(case)
-    if difference.is_polynomial() or not difference.is_rational_function():
-        difference = sp.expand(difference)  # of a quotient it would multiply out the denominators, to no end
+    quotient = difference.is_rational_function() and not difference.is_polynomial()
+    if remainder is not None or not quotient:  # of a quotient it would multiply out the denominators, to no end
+        difference = sp.expand(difference)
     if remainder is None:
         return [difference]
     step, order = remainder

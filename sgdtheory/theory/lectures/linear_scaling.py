@@ -23,7 +23,7 @@ from sgdtheory.theory.example_pairs import Pair, generic_pair, random_pairs
 
 ε, B, h, σ = symbols.epsilon, symbols.batch_size, symbols.curvature, symbols.noise_std
 η = symbols.lr
-Δ, H2g1, H1g2, T = symbols.step_gap, symbols.hessian_21, symbols.hessian_12, symbols.third_along
+Δ, H2g1, H1g2, T = symbols.step_gap, symbols.hessian_21, symbols.hessian_12, symbols.bending_of_second
 V, limit, mismatch = symbols.variance, symbols.batch_limit, symbols.contraction_gap
 
 

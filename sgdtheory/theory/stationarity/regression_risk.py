@@ -35,7 +35,7 @@ from sgdtheory.optimizers import SGD
 from sgdtheory.sources import DEFOSSEZ_BACH_2015
 
 η, B, σ = symbols.lr, symbols.batch_size, symbols.noise_std
-H = (symbols.curvature_1, symbols.curvature_2, symbols.curvature_3)
+H = (symbols.axis_curvature_1, symbols.axis_curvature_2, symbols.axis_curvature_3)
 T, s_1, Δ = symbols.excess, symbols.variance_first, symbols.margin
 
 
