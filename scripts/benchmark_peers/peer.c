@@ -1,5 +1,5 @@
-/* The work of task.py by hand in C, with the random numbers of sgdtheory/kernels/random.py: Threefry-4x32-20 addressed
-   by (replica, step, slot, stream), Box and Muller in float64 without calls, Marsaglia and Tsang for chi square.
+/* The work of task.py by hand in C, with the random numbers of sgdtheory/kernels/random.py: xoshiro128++ streams that
+   begin at Threefry-4x32-20 addresses, Box and Muller in float64 without calls, Marsaglia and Tsang for chi square.
    Replicas run side by side in blocks, so that a compiler can make vector instructions of every loop over lanes. */
 #include <math.h>
 #include <stdint.h>
@@ -10,6 +10,7 @@
 #define DATA 1
 #define STEP 3
 #define RETRY 65536
+#define SPAN 16
 
 typedef double lanes[LANES] __attribute__((aligned(64)));
 typedef float singles[4][LANES] __attribute__((aligned(64)));
@@ -44,88 +45,123 @@ void threefry(const uint32_t key[4], const uint32_t at[4], uint32_t out[4])
     one_threefry(key, at[0], at[1], at[2], at[3], out, out + 1, out + 2, out + 3);
 }
 
+/* xoshiro128++, a stream for every lane */
+static inline uint32_t advance(uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
+{
+    uint32_t total = *a + *d, word = ((total << 7) | (total >> 25)) + *a, shifted = *b << 9;
+    *c ^= *a;
+    *d ^= *b;
+    *b ^= *c;
+    *a ^= *d;
+    *c ^= shifted;
+    *d = (*d << 11) | (*d >> 21);
+    return word;
+}
+
+/* for the test against known answers */
+uint32_t xoshiro(uint32_t state[4]) { return advance(state, state + 1, state + 2, state + 3); }
+
 static inline double uniform(uint32_t a, uint32_t b)
 {
-    return ((double)(a >> 5) * 67108864.0 + (double)(b >> 6)) * 0x1p-53;
+    return (double)(int32_t)(a >> 5) * 0x1p-27 + (double)(int32_t)(b >> 6) * 0x1p-53;
 }
 
 static inline double log_of_positive(double x)
 {
     int64_t shifted = bits(x) + 0x95F619980C433;
-    double k = (double)((shifted >> 52) - 1023);
-    double f = float_of((shifted & 0xFFFFFFFFFFFFF) + 0x3FE6A09E667F3BCD) - 1.0;
-    double s = f / (2.0 + f), z = s * s, w = z * z;
-    double even = w * (0.3999999999940942 + w * (0.22222198432149784 + w * 0.15313837699209373));
-    double odd = z * (0.6666666666666735
-                      + w * (0.2857142874366239 + w * (0.1818357216161805 + w * 0.14798198605116586)));
-    double half = 0.5 * f * f;
-    return k * 0.6931471803691238 - ((half - (s * (half + (even + odd)) + k * 1.9082149292705877e-10)) - f);
+    double k = float_of(((shifted >> 52) & 0xFFF) | 0x4330000000000000) - 4503599627371519.0;
+    double f = float_of((shifted & 0xFFFFFFFFFFFFF) + 0x3FE6A09E667F3BCD) - 1.0, s = f / (2.0 + f), z = s * s;
+    double p = 0.15331721600556042 + z * 0.14616449685043406;
+    p = 0.18182889125261723 + z * p;
+    p = 0.2222221113479508 + z * p;
+    p = 0.28571428625975487 + z * p;
+    p = 0.39999999999899505 + z * p;
+    p = 0.666666666666667 + z * p;
+    return k * 0.6931471805599453 + s * (2.0 + z * p);
 }
 
-static inline void turn(double u, double *cosine, double *sine)
+static inline void half_turn(double angle, double *cosine, double *sine)
 {
-    double quarter = (4.0 * u + 6755399441055744.0) - 6755399441055744.0;
-    double a = (u - 0.25 * quarter) * 6.283185307179586, z = a * a;
-    double s = 2.7557319223985893e-06
-        + z * (-2.505210838544172e-08 + z * (1.6059043836821613e-10 + z * -7.647163731819816e-13));
-    s = a + a * z * (-0.16666666666666666
-                     + z * (0.008333333333333333 + z * (-0.0001984126984126984 + z * s)));
-    double c = -2.755731922398589e-07
-        + z * (2.08767569878681e-09 + z * (-1.1470745597729725e-11 + z * 4.779477332387385e-14));
-    c = 1.0 + z * (-0.5 + z * (0.041666666666666664
-                               + z * (-0.001388888888888889 + z * (2.48015873015873e-05 + z * c))));
-    int swapped = (quarter == 1.0) | (quarter == 3.0);
-    double x = swapped ? s : c, y = swapped ? c : s;
-    *cosine = ((quarter == 1.0) | (quarter == 2.0)) ? -x : x;
-    *sine = ((quarter == 2.0) | (quarter == 3.0)) ? -y : y;
+    double z = angle * angle;
+    double s = -7.643026557971632e-13 + z * 2.7215749922983443e-15;
+    s = 1.605894087848656e-10 + z * s;
+    s = -2.505210689056952e-08 + z * s;
+    s = 2.7557319211229606e-06 + z * s;
+    s = -0.00019841269841208676 + z * s;
+    s = 0.008333333333333186 + z * s;
+    s = -0.16666666666666666 + z * s;
+    double c = -1.1464689885720029e-11 + z * 4.6276759850181716e-14;
+    c = 2.0876630867422994e-09 + z * c;
+    c = -2.755731776732053e-07 + z * c;
+    c = 2.4801587292446213e-05 + z * c;
+    c = -0.0013888888888860709 + z * c;
+    c = 0.04166666666666634 + z * c;
+    c = -0.5 + z * c;
+    *cosine = 1.0 + z * c;
+    *sine = angle + angle * z * s;
 }
 
-static inline void normals(uint32_t x0, uint32_t x1, uint32_t x2, uint32_t x3, double *a, double *b)
+static inline double half_square(uint32_t x, uint32_t y) { return log_of_positive(1.0 - uniform(x, y)); }
+
+static inline void normals(double half, uint32_t x, uint32_t z, double *a, double *b)
 {
-    double radius = sqrt(-2.0 * log_of_positive(1.0 - uniform(x0, x1))), c, s;
-    turn(uniform(x2, x3), &c, &s);
-    *a = radius * c;
+    double radius = sqrt(-2.0 * half), c, s;
+    half_turn((double)(int32_t)z * 7.314590396880234e-10, &c, &s);
+    *a = float_of(bits(radius * c) ^ ((int64_t)(x & 1) << 63));
     *b = radius * s;
 }
 
 static inline int32_t bits32(float x) { int32_t i; memcpy(&i, &x, 4); return i; }
 static inline float single_of(int32_t i) { float x; memcpy(&x, &i, 4); return x; }
 
-static inline float log_of_single(float x)
-{
-    int32_t shifted = bits32(x) + 0x4AFB0D;
-    float k = (float)((shifted >> 23) - 127), f = single_of((shifted & 0x7FFFFF) + 0x3F3504F3) - 1.0f;
-    float s = f / (2.0f + f), z = s * s, w = z * z;
-    float r = z * (0.66666662693f + w * 0.28498786688f) + w * (0.40000972152f + w * 0.24279078841f);
-    float half = 0.5f * f * f;
-    return s * (half + r) + k * 9.0580006145e-06f - half + f + k * 0.69313812256f;
-}
-
-static inline void turn_of_single(float u, float *cosine, float *sine)
-{
-    float quarter = (4.0f * u + 12582912.0f) - 12582912.0f, a = (u - 0.25f * quarter) * 6.283185307179586f, z = a * a;
-    float s = a + a * z * (-0.16666667f + z * (0.008333333f + z * (-0.00019841270f + z * 2.7557319e-06f)));
-    float c = 0.041666668f + z * (-0.0013888889f + z * (2.4801587e-05f + z * -2.7557319e-07f));
-    c = 1.0f + z * (-0.5f + z * c);
-    int swapped = (quarter == 1.0f) | (quarter == 3.0f);
-    float x = swapped ? s : c, y = swapped ? c : s;
-    *cosine = ((quarter == 1.0f) | (quarter == 2.0f)) ? -x : x;
-    *sine = ((quarter == 2.0f) | (quarter == 3.0f)) ? -y : y;
-}
-
 static inline void normals_single(uint32_t x, uint32_t y, float *a, float *b)
 {
-    float u = (float)x * 2.3283064365386963e-10f + 1.1641532182693481e-10f, c, s;
-    float radius = sqrtf(-2.0f * log_of_single(u));
-    turn_of_single((float)(y >> 8) * 5.960464477539063e-08f, &c, &s);
-    *a = radius * c;
-    *b = radius * s;
+    float u = (float)(int32_t)(x >> 1) * 4.656612873077393e-10f + 2.3283064365386963e-10f;
+    int32_t shifted = bits32(u) + 0x4AFB0D;
+    float k = (float)((shifted >> 23) - 127), f = single_of((shifted & 0x7FFFFF) + 0x3F3504F3) - 1.0f;
+    float v = f / (2.0f + f), z = v * v;
+    float p = 0.28550820815960665f + z * 0.23330467216303835f;
+    p = 0.40000121839806124f + z * p;
+    p = 0.6666666655449709f + z * p;
+    float radius = sqrtf(-2.0f * (k * 0.6931471805599453f + v * (2.0f + z * p)));
+    float angle = (float)(int32_t)y * 7.314590396880234e-10f;
+    z = angle * angle;
+    float s = -0.00019809017408678003f + z * 2.605107635334788e-06f;
+    s = 0.008333050170671773f + z * s;
+    s = -0.16666657947846011f + z * s;
+    float c = 2.4774579745194932e-05f + z * -2.6297517416492886e-07f;
+    c = -0.001388865164726139f + z * c;
+    c = 0.04166665936002493f + z * c;
+    c = -0.49999999963953023f + z * c;
+    *a = single_of(bits32(radius * (1.0f + z * c)) ^ (int32_t)((x & 1) << 31));
+    *b = radius * (angle + angle * z * s);
 }
 
-static inline void fill_words(const uint32_t key[4], uint32_t base, uint32_t step, uint32_t slot, uint32_t stream,
-                              words x)
+static inline void begin_stream(const uint32_t key[4], uint32_t base, uint32_t step, uint32_t stream, words state)
 {
-    EACH one_threefry(key, base + lane, step, slot, stream, &x[0][lane], &x[1][lane], &x[2][lane], &x[3][lane]);
+    EACH one_threefry(key, base + lane, step, 0, stream, &state[0][lane], &state[1][lane], &state[2][lane],
+                      &state[3][lane]);
+}
+
+static inline void draw_words(words state, int count, words x)
+{
+    EACH {
+        uint32_t a = state[0][lane], b = state[1][lane], c = state[2][lane], d = state[3][lane];
+        x[0][lane] = advance(&a, &b, &c, &d);
+        x[1][lane] = advance(&a, &b, &c, &d);
+        if (count == 3) x[2][lane] = advance(&a, &b, &c, &d);
+        state[0][lane] = a;
+        state[1][lane] = b;
+        state[2][lane] = c;
+        state[3][lane] = d;
+    }
+}
+
+static inline void fill_normals(words state, words x, lanes a, lanes b)
+{
+    draw_words(state, 3, x);
+    EACH a[lane] = half_square(x[0][lane], x[1][lane]);
+    EACH { double n, m; normals(a[lane], x[0][lane], x[2][lane], &n, &m); a[lane] = n; b[lane] = m; }
 }
 
 static inline double chi_square_trial(double z, double u, double dof)
@@ -146,7 +182,7 @@ static double chi_square_again(const uint32_t key[4], uint32_t replica, uint32_t
         double z, unused;
         one_threefry(key, replica, step, trial, DATA, x, x + 1, x + 2, x + 3);
         one_threefry(key, replica, step, trial + 1, DATA, y, y + 1, y + 2, y + 3);
-        normals(x[0], x[1], x[2], x[3], &z, &unused);
+        normals(half_square(x[0], x[1]), x[0], x[2], &z, &unused);
         found = chi_square_trial(z, uniform(y[0], y[1]), dof);
     }
     return found;
@@ -165,32 +201,30 @@ static void finish(const double *w, double *out, int64_t top, int64_t replicas, 
         out[(top + lane) * width + coordinate] = w[lane];
 }
 
-/* noise of float32 grade: four normals from four words, all in 32 bits; the state stays float64 */
-#define SINGLE_PAIR(n, x, i) EACH normals_single(x[i][lane], x[i + 1][lane], &n[i][lane], &n[i + 1][lane]);
+static inline void fill_single_normals(words state, words x, singles n)
+{
+    draw_words(state, 2, x);
+    EACH normals_single(x[0][lane], x[1][lane], &n[0][lane], &n[1][lane]);
+}
 
 static inline void examples_of(int single, const uint32_t key[4], int64_t replicas, int64_t steps, int64_t batch,
                                double lr, const double start[2], double *out)
 {
-    lanes w1, w2, xx, xy;
-    words x;
+    lanes w1, w2, xx, xy, n0, n1;
+    words state, x;
     singles n;
     for (int64_t top = 0; top < replicas; top += LANES) {
         EACH { w1[lane] = start[0]; w2[lane] = start[1]; }
         for (int64_t step = 1; step <= steps; step++) {
+            begin_stream(key, top, step, DATA, state);
             EACH xx[lane] = xy[lane] = 0.0;
-            for (int64_t b = 0; b < batch; b += single ? 2 : 1) {
-                fill_words(key, top, step, single ? b / 2 : b, DATA, x);
+            for (int64_t b = 0; b < batch; b++) {
                 if (single) {
-                    SINGLE_PAIR(n, x, 0)
+                    fill_single_normals(state, x, n);
                     EACH { double a = n[0][lane]; xx[lane] += a * a; xy[lane] += a * n[1][lane]; }
-                    if (b + 1 == batch) break;
-                    SINGLE_PAIR(n, x, 2)
-                    EACH { double a = n[2][lane]; xx[lane] += a * a; xy[lane] += a * n[3][lane]; }
-                } else EACH {
-                    double n0, n1;
-                    normals(x[0][lane], x[1][lane], x[2][lane], x[3][lane], &n0, &n1);
-                    xx[lane] += n0 * n0;
-                    xy[lane] += n0 * n1;
+                } else {
+                    fill_normals(state, x, n0, n1);
+                    EACH { xx[lane] += n0[lane] * n0[lane]; xy[lane] += n0[lane] * n1[lane]; }
                 }
             }
             EACH descend(&w1[lane], &w2[lane], xx[lane] / batch, xy[lane] / batch, lr);
@@ -204,19 +238,19 @@ static inline void sums_of(int single, const uint32_t key[4], int64_t replicas, 
                            double lr, const double start[2], double *out)
 {
     lanes w1, w2, chi, n0, n1;
-    words x, y;
+    words state, x;
     singles n;
     for (int64_t top = 0; top < replicas; top += LANES) {
         EACH { w1[lane] = start[0]; w2[lane] = start[1]; }
         for (int64_t step = 1; step <= steps; step++) {
-            fill_words(key, top, step, 0, DATA, x);
-            fill_words(key, top, step, 1, DATA, y);
+            if ((step - 1) % SPAN == 0) begin_stream(key, top, step, DATA, state);
             if (single) {
-                SINGLE_PAIR(n, x, 0)
+                fill_single_normals(state, x, n);
                 EACH { n0[lane] = n[0][lane]; n1[lane] = n[1][lane]; }
             } else
-                EACH normals(x[0][lane], x[1][lane], x[2][lane], x[3][lane], &n0[lane], &n1[lane]);
-            EACH chi[lane] = chi_square_trial(n1[lane], uniform(y[0][lane], y[1][lane]), batch);
+                fill_normals(state, x, n0, n1);
+            draw_words(state, 2, x);
+            EACH chi[lane] = chi_square_trial(n1[lane], uniform(x[0][lane], x[1][lane]), batch);
             EACH if (chi[lane] < 0.0) chi[lane] = chi_square_again(key, top + lane, step, batch);
             EACH descend(&w1[lane], &w2[lane], chi[lane] / batch, n0[lane] * sqrt(chi[lane]) / batch, lr);
         }
@@ -229,20 +263,20 @@ static inline void langevin_of(int single, const uint32_t key[4], int64_t replic
                                double temperature, double start, double *out)
 {
     double kick = sqrt(2.0 * lr * temperature);
-    lanes w;
-    words x;
+    lanes w, noise[2];
+    words state, x;
     singles n;
     for (int64_t top = 0; top < replicas; top += LANES) {
         EACH w[lane] = start;
         for (int64_t step = 1; step <= steps; step++) {
-            fill_words(key, top, step, 0, STEP, x);
-            if (single) SINGLE_PAIR(n, x, 0)
-            EACH {
-                double n0, n1, a = w[lane];
-                if (single) n0 = n[0][lane];
-                else normals(x[0][lane], x[1][lane], x[2][lane], x[3][lane], &n0, &n1);
-                w[lane] = a - lr * (a * a * a - a) + kick * n0;
-            }
+            int late = (step - 1) % 2; /* a pair of normals is the noise of two steps */
+            if ((step - 1) % SPAN == 0) begin_stream(key, top, step, STEP, state);
+            if (!late && single) {
+                fill_single_normals(state, x, n);
+                EACH { noise[0][lane] = n[0][lane]; noise[1][lane] = n[1][lane]; }
+            } else if (!late)
+                fill_normals(state, x, noise[0], noise[1]);
+            EACH { double a = w[lane]; w[lane] = a - lr * (a * a * a - a) + kick * noise[late][lane]; }
         }
         finish(w, out, top, replicas, 0, 1);
     }
