@@ -14,7 +14,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "claim": ("Assumption", "Claim", "Ensemble", "Identity", "Mutant", "Order", "Property", "Recursion", "Sample"),
-    "catalogue": ("quadratic", "scalar_mean", "single_feature", "sticky_1d", "sticky_2d"),
+    "catalogue": (
+        "deep_linear",
+        "linear_regression",
+        "logistic_regression",
+        "quadratic",
+        "scalar_mean",
+        "single_feature",
+        "sticky_1d",
+        "sticky_2d",
+    ),
     "dynamics": ("Dynamics", "make_dynamics"),
     "errors": ("ArgumentError", "NoClosedFormError"),
     "expressions": ("parse",),
