@@ -14,7 +14,7 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.dynamics import Dynamics
-from sgdtheory.laws import Fresh, Normal, data_polynomial
+from sgdtheory.laws import Fresh, Normal, Rademacher, data_polynomial
 
 Powers = tuple[int, ...]
 B = symbols.batch_size
@@ -81,6 +81,9 @@ def batch_means(dynamics: Dynamics) -> BatchMeans | None:
     - Where all means are 0 and all monomials are of degree two the basis need not begin with the constant.
     - Symbols that no chain of products connects are independent and have bases of their own.
 
+    A fair sign r among normal numbers of mean 0 stands for the constant where all monomials are of degree two: the
+    products of r with the others have together the law of the others, and r² = 1.
+
     Parameters
     ----------
     dynamics : Dynamics
@@ -106,14 +109,17 @@ def batch_means(dynamics: Dynamics) -> BatchMeans | None:
     certain = {s: law.mean for s, law in data.laws if isinstance(law, Normal) and law.std.is_zero}
     polynomials = [data_polynomial(g.xreplace(certain), data.symbols) for g in dynamics.example_gradient]
     monomials = sorted({powers for p in polynomials for powers, _ in p or () if any(powers)})
-    laws = {i: law for i, (_, law) in enumerate(data.laws) if isinstance(law, Normal)}
+    laws = {i: law for i, (_, law) in enumerate(data.laws) if isinstance(law, (Normal, Rademacher))}
     used = {i for powers in monomials for i in _factors(powers)}
     if None in polynomials or not used or not used <= laws.keys() or any(sum(powers) > 2 for powers in monomials):
         return None
     draws = _Draws()
     means: dict[Powers, sp.Expr] = {}
     for part in _independent_parts(monomials):
-        means |= _part_means(part, laws, draws)
+        found = _part_means(part, laws, draws)
+        if found is None:
+            return None
+        means |= found
     # brackets, as in the names of an optimizer's buffers, keep these apart from every name a user can give
     names = {p: sp.Symbol(f"m[{sp.Mul(*(data.symbols[i] for i in _factors(p)))}]", real=True) for p in monomials}
     one = {(0,) * len(data.symbols): sp.S.One}
@@ -159,15 +165,23 @@ def _independent_parts(monomials: Iterable[Powers]) -> Iterator[list[Powers]]:
         yield part
 
 
-def _part_means(part: Sequence[Powers], laws: Mapping[int, Normal], draws: _Draws) -> dict[Powers, sp.Expr]:
-    """Return the means of the monomials of one group, as products of vectors in the basis of `batch_means`."""
+def _part_means(
+    part: Sequence[Powers], all_laws: Mapping[int, Normal | Rademacher], draws: _Draws
+) -> dict[Powers, sp.Expr] | None:
+    """Return the means of the monomials of one group, as products of vectors in the basis of `batch_means`, or None."""
     pairs = {powers: [*_factors(powers), _ONE][:2] for powers in part}
     used = sorted({i for pair in pairs.values() for i in pair} - {_ONE})
-    met = {i: {sum(pair) - i for pair in pairs.values() if i in pair} for i in used}
-    constant = any(_ONE in pair for pair in pairs.values()) or not all(laws[i].mean.is_zero for i in used)
+    laws = {i: law for i in used if isinstance(law := all_laws[i], Normal)}
+    constant = any(_ONE in pair for pair in pairs.values()) or not all(law.mean.is_zero for law in laws.values())
+    if len(laws) < len(used):  # the rest are signs
+        if constant or len(laws) < len(used) - 1:
+            return None
+        pairs = {powers: [i if i in laws else _ONE for i in pair] for powers, pair in pairs.items()}
+        constant = True
+    met = {i: {sum(pair) - i for pair in pairs.values() if i in pair} for i in laws}
     place = {i: p for p, i in enumerate([_ONE] * constant + _best_order(met))}
     vectors: dict[int, list[sp.Expr]] = {_ONE: [sp.S.One]}
-    for i in used:
+    for i in laws:
         before = place[i] if i in place else 1 + max(place[j] for j in met[i])
         z = [draws.normal() for _ in range(before)]
         if i in place:

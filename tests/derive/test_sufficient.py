@@ -11,7 +11,7 @@ import sympy as sp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sgdtheory import SGD, Fresh, Normal, Problem, Uniform, landscape, make_dynamics, scalar_mean, sticky_1d
+from sgdtheory import SGD, Fresh, Normal, Problem, Rademacher, Uniform, landscape, make_dynamics, scalar_mean, sticky_1d
 from sgdtheory.derive.sufficient import BatchMeans, batch_means
 from sgdtheory.laws import Dataset, Law
 from sgdtheory.symbols import batch_size
@@ -147,6 +147,19 @@ def test_partners_without_numbers_of_their_own_have_the_covariances_of_a_batch(
     assert all(gap == 0 for order in (1, 2) for gap in moment_gaps(monomials, data, order))
 
 
+@pytest.mark.parametrize(
+    ("monomials", "count"),
+    [([x**2, x * y], (1, [])), ([x * y, y**2], (1, [1])), ([x * y, x * z, y * z, z**2], (3, [1])), ([x**2], (0, []))],
+)
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_a_fair_sign_stands_for_the_constant(
+    monomials: list[sp.Expr], count: tuple[int, list[int]], order: int
+) -> None:
+    data = Fresh(x=Rademacher(), y=Normal(0, 2), z=Normal(0, σ))
+    assert all(gap == 0 for gap in moment_gaps(monomials, data, order))
+    assert counts(showing(monomials, data)) == count
+
+
 def counts(means: BatchMeans | None) -> tuple[int, list[int]]:
     assert means is not None
     return len(means.normals), [fewer for _, fewer in means.chi_squares]
@@ -254,6 +267,11 @@ def test_the_batch_gradient_is_written_in_means_that_no_user_can_name() -> None:
         Problem("w*x**3", ["w"], Fresh(x=Normal())),
         Problem("w*x**2*y", ["w"], Fresh(x=Normal(), y=Normal())),
         Problem("w*x*y", ["w"], Fresh(x=Normal(), y=Uniform())),
+        Problem("w*x", ["w"], Fresh(x=Rademacher())),
+        Problem("w*x*y", ["w"], Fresh(x=Rademacher(), y=Normal(1, 1))),
+        Problem("w*x*y + v*y", ["w", "v"], Fresh(x=Rademacher(), y=Normal())),
+        Problem("w*x*y*z", ["w"], Fresh(x=Rademacher(), y=Normal(), z=Normal())),
+        Problem("w*x*y", ["w"], Fresh(x=Rademacher(), y=Rademacher())),
         Problem("log(1 + exp(-w*x))", ["w"], Fresh(x=Normal())),
         Problem("(w - y)**2/2", ["w"], Dataset(y=[1, 2])),
         Problem("(w - y)**2/2", ["w"], Fresh(y=Normal(0, B))),
@@ -264,6 +282,11 @@ def test_the_batch_gradient_is_written_in_means_that_no_user_can_name() -> None:
         "cube",
         "degree three",
         "another law",
+        "a sign",
+        "a sign and a mean",
+        "a sign and a sum",
+        "a sign and two",
+        "two signs",
         "no polynomial",
         "data set",
         "a parameter named B",
