@@ -83,9 +83,9 @@ def quadratic(hessian: sp.Matrix | Number = curvature, covariance: sp.Matrix | N
 def single_feature(
     q: sp.Expr | str,
     coordinates: Sequence[sp.Symbol | str],
-    noise_std: Number = 1,
+    noise_std: Number | None = None,
     *,
-    x: Law = Normal(0, 1),  # noqa: B008  a frozen value
+    x: Law | None = None,
     data: Data | None = None,
     convention: str = "half squared error",
     name: str = "single feature",
@@ -98,11 +98,11 @@ def single_feature(
         Q(w).
     coordinates : sequence of Symbol or str
     noise_std : number or Symbol
-        Standard deviation σ of the label y ~ N(0, σ²), independent of x.
+        Standard deviation σ of the label y ~ N(0, σ²), independent of x; 1 by default.
     x : Law
-        Law of the feature.
+        Law of the feature; standard normal by default.
     data : Dataset, optional
-        A finite data set with columns x and y instead of fresh data.
+        A finite data set with columns x and y instead of fresh data, and so of `noise_std` and `x`.
     convention : {"half squared error", "squared error"}
         With or without the factor ½.
     name : str
@@ -122,10 +122,15 @@ def single_feature(
     """
     factor = _squared_error_factor(convention)
     feature, label = sp.symbols("x y", real=True)
-    model = parse(q, coordinates, "q") if isinstance(q, str) else check_expression(q, None, "q")
+    model = parse(q, coordinates, "q", others=True) if isinstance(q, str) else check_expression(q, None, "q")
     _refuse_names("q", model, (feature, label))
     loss = factor * (model * feature - label) ** 2
-    law = Fresh(x=x, y=Normal(0, standard_deviation(noise_std, "noise_std"))) if data is None else data
+    given = {"noise_std": noise_std, "x": x}
+    drawn = {argument: value for argument, value in given.items() if value is not None}
+    if data is not None and drawn:
+        raise ArgumentError(", ".join(drawn), tuple(drawn.values()), "nothing beside data", "the data hold x and y")
+    std = standard_deviation(1 if noise_std is None else noise_std, "noise_std")
+    law = Fresh(x=Normal(0, 1) if x is None else x, y=Normal(0, std)) if data is None else data
     if not isinstance(law, (Fresh, Dataset)) or set(law.symbols) != {feature, label}:
         raise ArgumentError("data", data, "a data set with columns x and y", "write Dataset(x=..., y=...)")
     return Problem(loss, coordinates, law, None, convention, name)
@@ -316,7 +321,7 @@ def deep_linear(
         c, the slope the labels have.
     convention : {"half squared error", "squared error"}
     **options
-        Passed to `single_feature`: ``noise_std``, ``x``. A data set's column y holds labels less c·x.
+        Passed to `single_feature`: ``noise_std``, ``x``, or ``data``, whose column y holds the labels less c·x.
 
     Returns
     -------

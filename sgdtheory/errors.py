@@ -38,3 +38,13 @@ descends.
 
 class NoClosedFormError(NotImplementedError):
     """A symbolic quantity was asked for that these tools cannot give in closed form."""
+
+
+class LostBlocksWarning(RuntimeWarning):
+    """Workers of an executor died or left; what they had in hand was run again here, with the same numbers.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> warnings.simplefilter("error", LostBlocksWarning)  # to be stopped instead
+    """

@@ -217,7 +217,9 @@ def _check_exponent(exponent: sp.Expr, argument: str) -> None:
         raise ArgumentError(argument, f"exponent {exponent}", f"exponents up to {_MAX_EXPONENT}")
 
 
-def parse(text: str, symbols: Iterable[sp.Symbol | str], argument: str = "expression") -> sp.Expr:
+def parse(
+    text: str, symbols: Iterable[sp.Symbol | str], argument: str = "expression", *, others: bool = False
+) -> sp.Expr:
     """Read an expression from text without ever evaluating the text.
 
     Only numbers, ``+ - * / **``, parentheses, the named symbols, ``pi`` and the functions in `FUNCTIONS` are
@@ -231,6 +233,8 @@ def parse(text: str, symbols: Iterable[sp.Symbol | str], argument: str = "expres
         The names that may occur. A string becomes a real symbol.
     argument : str
         Name used in errors.
+    others : bool
+        Whether other names may occur too: each becomes a real symbol. A function's name never does.
 
     Returns
     -------
@@ -245,6 +249,8 @@ def parse(text: str, symbols: Iterable[sp.Symbol | str], argument: str = "expres
     --------
     >>> parse("(w + 1)*(w - 1)**2", ["w"])
     (w - 1)**2*(w + 1)
+    >>> parse("a*w**2", ["w"], others=True).free_symbols == set(sp.symbols("a w", real=True))
+    True
     >>> parse("__import__('os')", ["w"])
     Traceback (most recent call last):
     sgdtheory.errors.ArgumentError: expression: got __import__; allowed: the functions exp, log, sqrt, sin, cos, tan, \
@@ -256,7 +262,9 @@ asin, acos, atan, sinh, cosh, tanh, erf, abs, sign, min, max, floor. Fix: use on
         raise ArgumentError(argument, repr(text), f"text of at most {_MAX_TEXT} characters")
     try:
         body = ast.parse(text.strip(), mode="eval").body
-        return check_expression(_read(body, table, argument), known, argument)
+        if others:
+            table |= _other_names(body, table, argument)
+        return check_expression(_read(body, table, argument), table.values(), argument)
     except ArgumentError:
         raise
     except RecursionError as error:
@@ -264,6 +272,17 @@ asin, acos, atan, sinh, cosh, tanh, erf, abs, sign, min, max, floor. Fix: use on
     except Exception as error:  # of any kind: sympy, too, fails in its own ways on what makes no sense
         fix = "check brackets and operators; a word of Python's own, such as lambda, cannot be a name in text"
         raise ArgumentError(argument, repr(text), "an arithmetic expression", fix) from error
+
+
+def _other_names(body: ast.expr, table: Mapping[str, sp.Symbol], argument: str) -> dict[str, sp.Symbol]:
+    """Return a real symbol for each plain name in the text that stands for nothing yet."""
+    called = {id(node.func) for node in ast.walk(body) if isinstance(node, ast.Call)}
+    named = [node.id for node in ast.walk(body) if isinstance(node, ast.Name) and id(node) not in called]
+    for name in named:
+        if name in FUNCTIONS:
+            raise ArgumentError(argument, f"{name} without brackets", "functions with a value", f"write {name}(...)")
+    new = [check_name(name, argument) for name in named if name not in table and name not in CONSTANTS]
+    return {name: sp.Symbol(name, real=True) for name in new}
 
 
 def _read(node: ast.expr, table: Mapping[str, sp.Symbol], argument: str) -> sp.Expr:

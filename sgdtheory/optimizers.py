@@ -400,7 +400,7 @@ def with_weight_decay(optimizer: Optimizer, weight_decay: Number = λ, decoupled
     """
     if any(h.keyword == "weight_decay" for h in optimizer.hyperparameters):
         raise ArgumentError("optimizer", repr(optimizer), "an optimizer without weight decay", "add it once")
-    values = _hyperparameters({"weight_decay": weight_decay})
+    values = hyperparameters({"weight_decay": weight_decay})
     name = f"{optimizer.name}, {'decoupled' if decoupled else 'coupled'} weight decay"
     if decoupled:
         changed = replace(optimizer, name=name, position=optimizer.position - η * λ * θ)
@@ -423,7 +423,15 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 """Every optimizer by the name the command line uses."""
 
 _NOT_NEGATIVE = sp.Interval(0, sp.oo)
-_IN_WORDS = {_POSITIVE: "a number > 0", _BELOW_ONE: "a number from 0 to below 1", _NOT_NEGATIVE: "a number >= 0"}
+_ABOVE_ZERO_BELOW_ONE = sp.Interval.open(0, 1)
+_AT_LEAST_ONE = sp.Interval(1, sp.oo)
+_IN_WORDS = {
+    _POSITIVE: "a number > 0",
+    _BELOW_ONE: "a number from 0 to below 1",
+    _NOT_NEGATIVE: "a number >= 0",
+    _ABOVE_ZERO_BELOW_ONE: "a number between 0 and 1",
+    _AT_LEAST_ONE: "a number >= 1",
+}
 _DOMAINS = {
     "lr": (η, _POSITIVE),
     "momentum": (μ, _BELOW_ONE),
@@ -433,6 +441,12 @@ _DOMAINS = {
     "eps": (ε, _NOT_NEGATIVE),
     "temperature": (T, _NOT_NEGATIVE),
     "weight_decay": (λ, _NOT_NEGATIVE),
+    "smoothness": (symbols.smoothness, _POSITIVE),
+    "confidence": (symbols.confidence, _POSITIVE),
+    "batch": (symbols.batch_size, _POSITIVE),
+    "warmup": (symbols.warmup, _AT_LEAST_ONE),
+    "low": (symbols.share_low, _ABOVE_ZERO_BELOW_ONE),
+    "high": (symbols.share_high, _ABOVE_ZERO_BELOW_ONE),
 }
 
 
@@ -444,11 +458,14 @@ def _build(
     values: Mapping[str, Number],
     source: Source,
 ) -> Optimizer:
-    return Optimizer(name, position, tuple(memory.items()), gradient_at, _hyperparameters(values), source)
+    return Optimizer(name, position, tuple(memory.items()), gradient_at, hyperparameters(values), source)
 
 
-def _hyperparameters(values: Mapping[str, Number]) -> tuple[Hyperparameter, ...]:
-    return tuple(Hyperparameter(k, _DOMAINS[k][0], _checked(k, x), _DOMAINS[k][1]) for k, x in values.items())
+def hyperparameters(values: Mapping[str, Number]) -> tuple[Hyperparameter, ...]:
+    """Check the values a user gives and pair each with its symbol and domain."""
+    return tuple(
+        Hyperparameter(k, _DOMAINS[k][0], check_hyperparameter(k, x), _DOMAINS[k][1]) for k, x in values.items()
+    )
 
 
 def _root(square: sp.Expr, form: str) -> sp.Expr:
@@ -457,7 +474,8 @@ def _root(square: sp.Expr, form: str) -> sp.Expr:
     return sp.sqrt(square) + ε if form == "pytorch" else sp.sqrt(square + ε)
 
 
-def _checked(keyword: str, value: Number) -> sp.Expr | sp.Tuple:
+def check_hyperparameter(keyword: str, value: Number) -> sp.Expr | sp.Tuple:
+    """Return a hyperparameter's value, or values, as an expression; refuse what is not in its domain."""
     if isinstance(value, (list, tuple, np.ndarray, sp.Tuple)):
         return _sweep(keyword, value)
     domain = _DOMAINS[keyword][1]
@@ -468,9 +486,18 @@ def _checked(keyword: str, value: Number) -> sp.Expr | sp.Tuple:
     return number
 
 
+def check_constant(optimizer: Optimizer, why: str, *, besides: Sequence[str] = ()) -> None:
+    """Refuse schedules, of all hyperparameters but those named, where a result holds for constant ones alone."""
+    for h in optimizer.hyperparameters:
+        if h.keyword and h.keyword not in besides and h.value.has(t):
+            raise ArgumentError(
+                h.keyword, f"the schedule {h.value}", f"a constant: {why}", "give the number it tends to"
+            )
+
+
 def _sweep(keyword: str, values: Sequence[Number] | np.ndarray | sp.Tuple) -> sp.Tuple:
     given = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    entries = [_checked(keyword, entry) for entry in given] if isinstance(given, list) else []
+    entries = [check_hyperparameter(keyword, entry) for entry in given] if isinstance(given, list) else []
     if not entries or not all(isinstance(entry, sp.Expr) and entry.is_number for entry in entries):
         raise ArgumentError(keyword, values, "a sweep: a non-empty list of numbers")
     return sp.Tuple(*entries)

@@ -33,7 +33,7 @@ class Problem:
     data : Fresh or Dataset, optional
         Law of the data symbols; by default there are none and the gradient is exact.
     parameters : mapping of Symbol or str to number, optional
-        Values of further symbols; those left out stay symbolic.
+        Values of further symbols; those left out stay symbolic, in text too: ``"a*w**2"`` has the parameter a.
     convention : {"as given", "half squared error", "squared error"}
         Whether a squared error carries the factor ½. It is not guessed: it is stated, and every result repeats it.
     name : str
@@ -183,7 +183,7 @@ def landscape(
     Parameters
     ----------
     loss : expression or str
-        L(w).
+        L(w). Names that are no coordinates are parameters, which are given values later.
     coordinates : sequence of Symbol or str
     noise_std : number or Symbol
         Standard deviation σ of every gradient component, independent across components.
@@ -211,8 +211,11 @@ def landscape(
     Matrix([[w**2]])
     """
     named = _coordinates(coordinates, Fresh())
-    population_loss = parse(loss, named, "loss") if isinstance(loss, str) else check_expression(loss, None, "loss")
     root = _noise_root(named, noise_std, covariance, noise_root)
+    known = {*named, *(root.free_symbols if root is not None else ())}
+    population_loss = (
+        parse(loss, known, "loss", others=True) if isinstance(loss, str) else check_expression(loss, None, "loss")
+    )
     if root is None:
         return Problem(population_loss, named, Fresh(), name=name)
     data = Fresh(**{f"xi_{w.name}": Normal(0, 1) for w in named})
@@ -263,7 +266,23 @@ def _covariance_root(covariance: sp.Matrix, coordinates: tuple[sp.Symbol, ...]) 
         return _root(covariance)
     if not covariance.is_diagonal():
         raise ArgumentError("covariance", covariance, "a constant or diagonal matrix", "give its root as noise_root")
+    for variance in covariance.diagonal():
+        _refuse_negative(variance, coordinates)
     return covariance.applyfunc(sp.sqrt)
+
+
+def _refuse_negative(variance: sp.Expr, coordinates: tuple[sp.Symbol, ...]) -> None:
+    """Refuse a variance that is negative at one of some points, all coordinates being equal or all but one being 1."""
+    if not variance.free_symbols <= set(coordinates):
+        return
+    values = [sp.Rational(k, 2) for k in (-6, -2, -1, 0, 1, 2, 6)]
+    equal = [dict.fromkeys(coordinates, value) for value in values]
+    one_apart = [{**dict.fromkeys(coordinates, sp.S.One), w: value} for w in coordinates for value in values]
+    for point in (*equal, *one_apart):
+        if variance.xreplace(point).is_negative:
+            where = ", ".join(f"{w} = {value}" for w, value in point.items())
+            fix = "where runs never go there, give the root as noise_root"
+            raise ArgumentError("covariance", f"{variance}, negative at {where}", "variances >= 0 everywhere", fix)
 
 
 def _refuse_names(
@@ -326,10 +345,9 @@ def _canonical(
         raise ArgumentError("data", f"laws that depend on {sorted(set(law) & set(own))}", "constant laws", _STATE_FIX)
     given = named_values(parameters)
     known = own | law
-    text_symbols = [*known.values(), *(sp.Symbol(n, real=True) for n in given if n not in known)]
 
     def read(expression: sp.Expr | str, argument: str) -> sp.Expr:
-        parsed = parse(expression, text_symbols, argument) if isinstance(expression, str) else expression
+        parsed = parse(expression, known.values(), argument, others=True) if isinstance(expression, str) else expression
         checked = check_expression(parsed, None, argument)
         return checked.xreplace({s: known[s.name] for s in checked.free_symbols if s.name in known})
 

@@ -57,3 +57,9 @@ SUTSKEVER_2013 = Source(
 ROBBINS_MONRO_1951 = Source("Robbins, Monro", 1951, "A stochastic approximation method")
 KINGMA_BA_2015 = Source("Kingma, Ba", 2015, "Adam: a method for stochastic optimization", "ICLR")
 WELLING_TEH_2011 = Source("Welling, Teh", 2011, "Bayesian learning via stochastic gradient Langevin dynamics", "ICML")
+MCCANDLISH_2018 = Source(
+    "McCandlish, Kaplan, Amodei, and the OpenAI Dota Team",
+    2018,
+    "An empirical model of large-batch training",
+    "arXiv:1812.06162",
+)

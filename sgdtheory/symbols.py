@@ -142,3 +142,62 @@ lr_limit_half = _define(
 lr_limit_full = _define(
     "lr_limit_full", "eta_full", "end of stability of gradient descent at −w0, squared error", "θ²/L", real=True
 )
+
+# batch size and learning rate: what the lectures' guarantee, its estimate and its algorithm come to
+share = _define("share", "a", "B/B*, the weight of a new batch in the running means and 2Lη", "1", nonnegative=True)
+warming = _define("warming", "a_w", "1/t in the warm-up of K steps, 0 after it", "1", nonnegative=True)
+warmup = _define("warmup", "K", "steps of the warm-up", "step", positive=True)
+share_low = _define("share_low", "a_min", "smallest B/B* after clipping", "1", positive=True)
+share_high = _define("share_high", "a_max", "largest B/B* after clipping", "1", positive=True)
+true_gradient = _define(
+    "true_gradient", "G", "gradient of the loss, one coordinate, taken positive", "L/θ", positive=True
+)
+
+expected_lr = _define(
+    "expected_lr", "eta_E", "learning rate with the largest mean decrease at batch size B", "θ²/L", real=True
+)
+expected_best = _define("expected_best", "P_E", "largest mean decrease per example at batch size B", "L/n", real=True)
+expected_growth = _define("expected_growth", "P_E_growth", "growth of P_E with B", "L/n²", real=True)
+expected_one = _define("expected_one", "eta_E1", "η_E/B for the smallest batches", "θ²/(L n)", real=True)
+other_batch = _define("other_batch", "b", "another batch size", "n", positive=True)
+
+standard_errors = _define(
+    "standard_errors", "r", "|G|√B/σ, the gradient in standard errors of its estimate", "1", positive=True
+)
+held_up = _define("held_up", "P_up", "probability that the printed bound holds, gradient > 0", "1", real=True)
+held_down = _define("held_down", "P_down", "the same, gradient < 0", "1", real=True)
+held_small = _define("held_small", "P_small", "probability that the bound with |ĝ| holds, r < z", "1", real=True)
+held_large = _define("held_large", "P_large", "the same, r ≥ z", "1", real=True)
+
+tail = _define("tail", "C_B", "limit of √b·P(estimated B* > b) as b → ∞", "√n", real=True)
+exceed_three = _define("exceed_three", "P_3", "P(estimated B* > b) in batches of 3", "1", real=True)
+level = _define("level", "b_0", "level an estimated batch size exceeds", "n", positive=True)
+spread_ratio = _define("spread_ratio", "E_s2", "mean of the batch's own variance over σ²", "1", real=True)
+
+noise_scale = _define("noise_scale", "B_simple", "noise scale tr Σ/|G|²", "n", real=True)
+squared_gradient = _define("squared_gradient", "Gsq", "|G|², squared length of the gradient", "L²/θ²", real=True)
+noise_trace = _define("noise_trace", "S", "tr Σ, summed variance of one example's gradient", "L²/θ²", real=True)
+two_batch_gradient = _define(
+    "two_batch_gradient", "E_Gsq_two", "mean of the two-batch estimate of |G|²", "L²/θ²", real=True
+)
+two_batch_noise = _define("two_batch_noise", "E_S_two", "mean of the two-batch estimate of tr Σ", "L²/θ²", real=True)
+one_batch_gradient = _define(
+    "one_batch_gradient", "E_Gsq_one", "mean of the one-batch estimate of |G|²", "L²/θ²", real=True
+)
+one_batch_noise = _define("one_batch_noise", "E_S_one", "mean of the one-batch estimate of tr Σ", "L²/θ²", real=True)
+loss_unit = _define("loss_unit", "c", "factor by which the loss is multiplied", "1", positive=True)
+parameter_unit = _define("parameter_unit", "k", "factor by which the parameter is multiplied", "1", positive=True)
+batch_scaled = _define("batch_scaled", "B_star_scaled", "B* in other units over B*", "1", real=True)
+lr_scaled = _define("lr_scaled", "eta_star_scaled", "η* in other units over η*", "1", real=True)
+lr_one_scaled = _define("lr_one_scaled", "eta_1_scaled", "η₁ in other units over η₁", "1", real=True)
+channel_mean = _define("channel_mean", "B_star_mean", "mean of the channels' B*, weights g_c²", "n", real=True)
+step_gap = _define("step_gap", "dtheta_B", "two steps at η₁ less one at 2η₁ on both examples", "θ", real=True)
+third_along = _define("third_along", "g2pp", "g₂''(g₁, g₁), second derivative of g₂ along g₁", "L³/θ⁵", real=True)
+batch_limit = _define("batch_limit", "B_max", "batch size at which η = Bη₁ loses stability", "n", real=True)
+contraction_gap = _define("contraction_gap", "d_2", "(1 − η₁h)² less 1 − 2η₁h", "1", real=True)
+signal = _define("signal", "rho", "BG²/σ², squared gradient against the variance of a batch", "1", positive=True)
+spread_after = _define("spread_after", "spread_a", "s̃ − g̃² after a batch of weight a", "L²/θ²", real=True)
+spread_absorbed = _define("spread_absorbed", "spread_1", "the same at a = 1", "L²/θ²", real=True)
+tracked_spread = _define("tracked_spread", "E_spread", "its long-run mean at constant a", "L²/θ²", real=True)
+mean_field = _define("mean_field", "a_next", "weight that follows from long-run means at weight a", "1", real=True)
+signal_limit = _define("signal_limit", "rho_max", "largest ρ for which a weight reproduces itself", "1", real=True)

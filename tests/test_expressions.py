@@ -302,3 +302,23 @@ def test_unknown_symbols_are_refused_unless_any_may_occur() -> None:
 def test_names_are_plain_words(name: object) -> None:
     with pytest.raises(ArgumentError, match=r"names: got .*; allowed: names of letters"):
         check_name(name, "names")
+
+
+# other names
+
+
+def test_other_names_become_real_symbols() -> None:
+    found = parse("a*w**2 + pi*tanh(b2*w) + a", [w], others=True)
+    assert found == (lambda a, b: a * w**2 + sp.pi * sp.tanh(b * w) + a)(*sp.symbols("a b2", real=True))
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "_a", "__class__"])
+def test_a_name_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ArgumentError, match=r"^loss: got"):
+        parse(f"w + {name}", [w], "loss", others=True)
+
+
+@pytest.mark.parametrize("text", ["a(w)", "a.b", "a[0]", "(a := w)", "a if w else 1", "[a for a in w]", "f'{a}'"])
+def test_other_names_are_names_alone(text: str) -> None:
+    with pytest.raises(ArgumentError):
+        parse(text, [w], others=True)

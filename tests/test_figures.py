@@ -20,7 +20,14 @@ from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import save
 from sgdtheory.theory.registry import find
 
-NAMES = ("batch_size", "naive_allocation", "bracket_gap", "stationary_variance")
+NAMES = (
+    "batch_size",
+    "naive_allocation",
+    "bracket_gap",
+    "stationary_variance",
+    "linear_scaling",
+    "derived_algorithm",
+)
 SIGMAS = 5  # of about 200 independent points one false alarm in 10⁴ runs
 
 
@@ -292,3 +299,47 @@ def test_nesterov_ends_at_its_limit_and_the_lectures_line_is_flat() -> None:
     assert [k.get_xdata()[0] for k in axes.get_lines() if len(set(k.get_xdata())) == 1] == [0.5]
     _, flat = line(axes, module.NO_EFFECT.label)
     np.testing.assert_allclose(flat, 1.5 / (4 * (2 - 1.5)), rtol=1e-12)
+
+
+# --- expected progress, linear scaling, the derived algorithm --------------------------------------------------------
+
+
+def test_by_expected_progress_smaller_batches_are_always_better_and_above_all_else() -> None:
+    module, right = script("batch_size"), picture("batch_size").figure.axes[1]
+    batch, height = line(right, module.EXPECTED.label)
+    np.testing.assert_allclose(height, 1 / (2 * (batch + 1)), rtol=1e-9)
+    assert (np.diff(height) < 0).all()
+    others, mean = line(right, module.MEAN.label)
+    assert (mean <= 1 / (2 * (others + 1)) + 1e-12).all()
+
+
+def test_linear_scaling_lies_on_its_line_up_to_the_end_of_stability() -> None:
+    module, (top, below) = script("linear_scaling"), picture("linear_scaling").figure.axes
+    for look in module.SERIES:
+        rate, label = float(look.label), f"$\\eta_1={look.label}$"
+        batch, variance = line(top, label)
+        np.testing.assert_allclose(variance, 2 / (2 - batch * rate), rtol=1e-9)
+        assert batch.max() < 2 / rate
+        size, value, error = bars(top, label)
+        assert (np.abs(value - 2 / (2 - size * rate)) <= SIGMAS / 3 * error).all()
+        _, quotient, quotient_error = bars(below, label)
+        assert (np.abs(quotient - 1) <= SIGMAS / 3 * quotient_error).all()
+    ends = {k.get_xdata()[0] for k in top.get_lines() if len(k.get_xdata()) == 2 and len(set(k.get_xdata())) == 1}
+    assert ends == {100, 200, 400}
+
+
+def test_plain_sgd_lies_on_its_formula_and_the_algorithms_end_as_they_must() -> None:
+    module, (errors, weights) = script("derived_algorithm"), picture("derived_algorithm").figure.axes
+    for rate, look in zip(module.RATES, module.PLAIN, strict=True):
+        step, error, bar = bars(errors, look.label)
+        left = (1 - rate) ** (2 * step)
+        expected = 100 * left + 4 * rate / (2 - rate) * (1 - left)  # σ²/B = 4
+        assert (np.abs(error - expected) <= SIGMAS / 3 * bar + 1e-9).all()
+    final = {look: bars(errors, look.label)[1][-1] for look in (*module.PLAIN, module.REPAIRED, module.CORRECTED)}
+    assert final[module.REPAIRED] == pytest.approx(final[module.PLAIN[0]], rel=0.3)
+    assert final[module.CORRECTED] < 0.3 * final[module.REPAIRED]
+    assert bars(errors, module.SLIDES.label)[1][-1] > 500
+    _, weight = line(weights, "corrected: median of $B/B^*$")
+    assert ((weight >= 1e-3) & (weight <= 0.5)).all()
+    _, taken = line(weights, "slip repaired: runs at $B/B^*=1$ (fraction)")
+    assert taken[-1] == 1

@@ -12,7 +12,7 @@ from sgdtheory.catalogue import quadratic
 from sgdtheory.dynamics import make_dynamics, mean_step, with_symbols
 from sgdtheory.errors import ArgumentError, NoClosedFormError
 from sgdtheory.laws import Number
-from sgdtheory.optimizers import Optimizer
+from sgdtheory.optimizers import Optimizer, check_constant
 from sgdtheory.problem import Problem
 
 
@@ -128,7 +128,7 @@ def stationary_covariance(problem: Problem, optimizer: Optimizer, batch_size: Nu
     Raises
     ------
     ArgumentError
-        If the step is not stable in mean square.
+        If the step is not stable in mean square, or changes with a schedule.
     NoClosedFormError
         As `covariance_step`.
 
@@ -139,6 +139,7 @@ def stationary_covariance(problem: Problem, optimizer: Optimizer, batch_size: Nu
     >>> stationary_covariance(quadratic(), SGD(), B)
     Matrix([[-eta*sigma**2/(B*h*(eta*h - 2))]])
     """
+    check_constant(optimizer, "nothing is stationary while it changes")
     size = len(make_dynamics(problem, optimizer).state)
     entries = {(i, j): sp.Dummy(f"S{i}{j}") for i in range(size) for j in range(i, size)}
     covariance = sp.Matrix(size, size, lambda i, j: entries[min(i, j), max(i, j)])
@@ -168,11 +169,17 @@ def stationary_variance(optimizer: Optimizer, batch_size: Number = symbols.batch
     Expr
         In units of the parameter squared.
 
+    Raises
+    ------
+    ArgumentError
+        For a schedule.
+
     Examples
     --------
     >>> from sgdtheory import SGD
     >>> stationary_variance(SGD(lr=sp.Rational(1, 2)), batch_size=4)
     -sigma**2/(4*h*(h - 4))
     """
+    check_constant(optimizer, "nothing is stationary while it changes")
     variance = stationary_covariance(quadratic(), with_symbols(optimizer), batch_size)[0, 0]
     return sp.factor(variance.xreplace(optimizer.values))

@@ -8,7 +8,7 @@ from sgdtheory import symbols
 from sgdtheory.dynamics import make_dynamics, with_symbols
 from sgdtheory.errors import NoClosedFormError
 from sgdtheory.laws import Number
-from sgdtheory.optimizers import Optimizer
+from sgdtheory.optimizers import Optimizer, check_constant
 from sgdtheory.problem import landscape
 
 h, η = symbols.curvature, symbols.lr
@@ -100,6 +100,8 @@ def stability_limit(optimizer: Optimizer) -> sp.Expr:
 
     Raises
     ------
+    ArgumentError
+        For a schedule of any hyperparameter but the learning rate.
     NoClosedFormError
         If stability does not depend on ηh alone, does not hold for small ηh, or the limits cannot be ordered.
 
@@ -109,6 +111,7 @@ def stability_limit(optimizer: Optimizer) -> sp.Expr:
     >>> stability_limit(SGD()), stability_limit(Nesterov())
     (2, 2*(mu + 1)/(2*mu + 1))
     """
+    check_constant(optimizer, "the powers of one matrix decide on stability", besides=["lr"])
     conditions = _stable_where(optimizer)
     inside = _interior(optimizer)
     limit = _first_edge(conditions, inside)

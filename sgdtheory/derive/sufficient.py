@@ -120,6 +120,8 @@ def batch_means(dynamics: Dynamics) -> BatchMeans | None:
         if found is None:
             return None
         means |= found
+    if not draws.normals and not draws.chi_squares:  # squares of signs: nothing to draw
+        return None
     # brackets, as in the names of an optimizer's buffers, keep these apart from every name a user can give
     names = {p: sp.Symbol(f"m[{sp.Mul(*(data.symbols[i] for i in _factors(p)))}]", real=True) for p in monomials}
     one = {(0,) * len(data.symbols): sp.S.One}

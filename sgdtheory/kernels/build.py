@@ -1,4 +1,4 @@
-"""Turn generated source into a loaded module, once: the file is named by its content, so a cache can't go stale."""
+"""Turn generated source into a loaded module, once: a file is named by its content, so that none can go stale."""
 
 from __future__ import annotations
 
@@ -7,26 +7,47 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from sgdtheory.errors import ArgumentError
+from sgdtheory.kernels import machine
+from sgdtheory.kernels.library import library_name, library_source
 
 _LOCK = threading.Lock()
-_LOADED: dict[str, ModuleType] = {}
+
+
+class Kernel(NamedTuple):
+    """A loaded kernel."""
+
+    run: Callable[..., None]
+
+
+_LOADED: dict[str, Kernel] = {}
 
 
 def digest(source: str) -> str:
     """Return the name of a kernel: a hash of its text and of what compiles it."""
-    from importlib.metadata import version
-
-    identity = "\n".join((source, f"numba {version('numba')}", f"python {platform.python_version()}"))
+    identity = "\n".join((source, f"numba {version_of('numba')}", f"python {platform.python_version()}"))
     return hashlib.sha256(identity.encode()).hexdigest()[:20]
+
+
+@cache
+def version_of(package: str) -> str:
+    """Return the version of an installed package, which is not imported for it."""
+    from importlib.metadata import distribution, version
+
+    # `version` itself loads the standard library's parser of electronic mail to read one line
+    found = re.search(r"^Version: *(.+?)\s*$", distribution(package).read_text("METADATA") or "", re.MULTILINE)
+    return found[1] if found else version(package)
 
 
 @cache
@@ -60,8 +81,8 @@ def _temporary_folder() -> Path:
     return Path(folder)
 
 
-def build(source: str) -> ModuleType:
-    """Load generated source as a module, compiling it unless the cache has it.
+def build(source: str) -> Kernel:
+    """Load generated source as a kernel, compiling it unless the cache has it.
 
     Parameters
     ----------
@@ -70,29 +91,52 @@ def build(source: str) -> ModuleType:
 
     Returns
     -------
-    module
+    Kernel
         With the function ``run``.
     """
-    name = digest(source)
     with _LOCK:  # one thread compiles, the others wait for it
+        name = digest(source)
         if name not in _LOADED:
-            _LOADED[name] = _load(_store(source, name), name)
+            path = cache_folder() / f"kernel_{name}.py"
+            _write(path, source.encode())
+            _LOADED[name] = Kernel(_machine_code(path) or _compiled(path, source))
         return _LOADED[name]
 
 
-def _store(source: str, name: str) -> Path:
-    """Write the file unless it stands there as it should, atomically: another process may be doing the same."""
-    path = cache_folder() / f"kernel_{name}.py"
-    if not path.exists() or path.read_bytes() != source.encode():  # somebody may have edited it
+def _machine_code(path: Path) -> Callable[..., None] | None:
+    """Return the kernel of a file as machine code, if it was compiled on such a processor before."""
+    kept = _beside(path)
+    return machine.unpack(kept.read_bytes()) if kept.exists() else None
+
+
+def _compiled(path: Path, source: str) -> Callable[..., None]:
+    """Compile a file, and keep the machine code beside it."""
+    if library_name() in source and library_name() not in sys.modules:
+        library = cache_folder() / f"{library_name().removeprefix('sgdtheory_')}.py"
+        _write(library, library_source().encode())
+        _load(library)
+    run: Callable[..., None] = _load(path).run
+    packed = machine.pack(run)
+    if packed is not None:
+        _write(_beside(path), packed)
+    return run
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(f".{machine.name()}.code")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file unless it stands there as it should, atomically: another process may be doing the same."""
+    if not path.exists() or path.read_bytes() != content:  # somebody may have edited it
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
-            file.write(source.encode())
+            file.write(content)
         os.replace(temporary, path)
-    return path
 
 
-def _load(path: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"sgdtheory_kernel_{name}", path)
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"sgdtheory_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load the generated kernel {path}")
     module = importlib.util.module_from_spec(spec)

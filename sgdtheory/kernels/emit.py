@@ -1,98 +1,29 @@
-"""Print a Program as one self-contained text: random numbers, the step, the loop over replicas and steps.
+"""Print a Program as one text: the step, and the loop over replicas and steps.
 
 The ``numba`` and the ``python`` target share every line but the first few, and how a number is written; the second is
-the first's plain twin.
+the first's plain twin. What both call (random numbers, functions) is imported: compiled from `library`, or as it
+stands.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Sequence
 from typing import Literal
-
-import sympy as sp
 
 from sgdtheory.derive.sufficient import BatchMeans
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.kernels import random
-from sgdtheory.kernels.loop import loop
-from sgdtheory.kernels.lower import POSITIONS, Block, Noise, Program, Recording, Start, lower
+from sgdtheory.kernels.library import ENTRIES, MATH, PRIMITIVES, library_name
+from sgdtheory.kernels.loop import draws_alone, looks_nowhere_else, loop, positions_alone, row_functions
+from sgdtheory.kernels.lower import POSITIONS, Block, Draws, Noise, Program, Recording, Start, lower, share
 from sgdtheory.kernels.printer import print_expression
-from sgdtheory.kernels.text import arguments, names, primitives
+from sgdtheory.kernels.rows import Rows, role, row
+from sgdtheory.kernels.text import arguments, names
 
 Target = Literal["numba", "python"]
 TARGETS = ("numba", "python")
-
-_MATH = "acos, asin, atan, cos, cosh, erf, exp, isfinite, log, nan, pow, sin, sinh, sqrt, tan, tanh"
-_NUMBA_HEAD = f"""
-from math import {_MATH}
-
-import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
-
-# inlined by force: a call left standing would keep a loop over replicas from becoming vector instructions;
-# no wrappers: nobody calls these from Python, and the wrappers cost half the compile time
-inline = njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-compiled = njit(
-    "void(i8[::1], i8, f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], i8, i8[::1], f8[:, ::1], i8[::1], "
-    "f8[:, :, ::1], i8[::1], i8[:, ::1])",
-    cache=True, nogil=True, error_model="numpy",
-)
-
-
-@intrinsic
-def u32(context, x):
-    def generate(_, builder, signature, arguments):
-        narrow = signature.args[0].bitwidth <= 32
-        return arguments[0] if narrow else builder.trunc(arguments[0], ir.IntType(32))
-
-    return types.uint32(x), generate
-
-
-f32 = np.float32
-
-
-@intrinsic
-def bits32(context, x):
-    return types.int32(types.float32), lambda _, builder, signature, a: builder.bitcast(a[0], ir.IntType(32))
-
-
-@intrinsic
-def single_of(context, i):
-    def generate(_, builder, signature, arguments):
-        narrow = signature.args[0].bitwidth <= 32
-        word = arguments[0] if narrow else builder.trunc(arguments[0], ir.IntType(32))
-        return builder.bitcast(word, ir.FloatType())
-
-    return types.float32(i), generate
-
-
-@intrinsic
-def bits(context, x):
-    return types.int64(types.float64), lambda _, builder, signature, a: builder.bitcast(a[0], ir.IntType(64))
-
-
-@intrinsic
-def float_of(context, i):
-    return types.float64(types.int64), lambda _, builder, signature, a: builder.bitcast(a[0], ir.DoubleType())
-"""
-_PYTHON_HEAD = f"""
-from sgdtheory.kernels.plain import {_MATH}, bits, bits32, f32, float_of, single_of, u32
-
-import numpy as np
-
-
-def inline(function):
-    return function
-
-
-compiled = inline
-"""
-_HEADS = {"numba": _NUMBA_HEAD, "python": _PYTHON_HEAD}
 
 
 def emit(
@@ -131,15 +62,11 @@ def emit(
     if target not in TARGETS:
         raise ArgumentError("target", target, " | ".join(TARGETS))
     program = lower(dynamics, start, recording, means, noise)
-    functions = _functions(program)
+    own = _functions(program)
     run = loop(program)
-    parts = [
-        _legend(dynamics),
-        _HEADS[target],
-        *(f"@inline\n{source}" for source in _spliced(run)),
-        *(map(_with_float64, functions) if target == "python" else functions),
-        run,
-    ]
+    text = "\n".join((*own, run))
+    own = list(map(_with_float64, own)) if target == "python" else own
+    parts = [_legend(dynamics), _head(target, text), *own, run]
     return "\n\n".join(part.strip("\n") + "\n" for part in parts)
 
 
@@ -163,22 +90,22 @@ def _harmless(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*(\[[A-Za-z0-9_]+\])?", name) else "(unprinted)"
 
 
-def _spliced(text: str) -> list[str]:
-    """Return the sources of the random-number functions a text calls, directly or through others, in their order."""
-    needed: list[str] = []
-    for function in reversed(random.FUNCTIONS):
-        if re.search(rf"\b{function.__name__}\(", "".join((text, *needed))):
-            needed.insert(0, _plain_source(function))
-    return needed
-
-
-def _plain_source(function: object) -> str:
-    """Return a function's source without its docstring and annotations."""
-    text = inspect.getsource(function)  # type: ignore[arg-type]
-    head, body = re.split(r"\) -> .*:\n", text, maxsplit=1)
-    head = re.sub(r": [\w.]+(\[[\w.]+\])?(?=[,\n]|$)", "", head)
-    body = re.sub(r'^    """.*?"""\n', "", body, flags=re.DOTALL)
-    return f"{head}):\n{body}"
+def _head(target: Target, text: str) -> str:
+    """Return the lines that name what a text calls, and where it comes from."""
+    called = [name for name in ENTRIES if re.search(rf"\b{name}\(", text)]
+    if target == "numba":
+        own = f"from {library_name()} import {', '.join(['compiled', 'inline', 'u32', *called])}"
+        return f"from math import {MATH}\n\nimport numpy as np\n\n{own}"
+    random_own = [name for name in called if hasattr(random, name)]
+    lines = [
+        *([f"from sgdtheory.kernels.random import {', '.join(random_own)}"] if random_own else []),
+        f"from sgdtheory.kernels.plain import {MATH}, {PRIMITIVES}",
+        *(f"from sgdtheory.kernels.functions import {name}" for name in called if name not in random_own),
+        "\nimport numpy as np",
+        "\n\ndef inline(function):\n    return function\n",
+        "\ncompiled = inline",
+    ]
+    return "\n".join(lines)
 
 
 def _body(block: Block) -> list[str]:
@@ -197,34 +124,52 @@ def _unpack(prefix: str, count: int, array: str) -> list[str]:
 
 def _used(prefix: str, count: int, block: Block, array: str) -> list[str]:
     """Unpack only what the block reads."""
-    read = set().union(*(e.free_symbols for e in (*block.results, *(a for _, a in block.assignments))))
-    names = {s.name for s in read if isinstance(s, sp.Symbol)}
-    return [line for line in _unpack(prefix, count, array) if line.split(" ")[0] in names]
+    read = set(block.read(names(prefix, count)))
+    return [line for line in _unpack(prefix, count, array) if line.split(" ")[0] in read]
+
+
+def _primitives(draws: Draws) -> list[str]:
+    """Name the primitive draws a block reads; each χ² has used up a normal and a uniform number."""
+    spent = len(draws.chi_squares)
+    return names("n", draws.normals - spent) + names("u", draws.uniforms - spent) + names("k", spent)
 
 
 def _functions(program: Program) -> list[str]:
     """Return the pure functions of one replica, on scalars."""
     d, m, k, n, q = program.sizes
     parts = []
-    if program.start:
+    rows = program.by_rows
+    if program.start and not (rows and rows.start):
         lines = _unpack("q", q, "q") + _body(program.start.block)
-        parts.append(_function("start", arguments(*primitives(program.start), "q"), lines))
-    if program.data and k:
+        parts.append(_function("start", arguments(*_primitives(program.start), "q"), lines))
+    if program.data and not (rows and rows.example) and not (rows is None and draws_alone(program.data)):
         lines = _used("p", n, program.data.block, "p") + _body(program.data.block)
         batch = ["batch"] if program.sampling == "batch means" else []
-        parts.append(_function("example", arguments(*primitives(program.data), *batch, "p"), lines))
+        parts.append(_function("example", arguments(*_primitives(program.data), *batch, "p"), lines))
     state = names("s", m)
-    pure = {
-        "gradient_at": (state, program.gradient_at),
-        "example_gradient": (names("s", d) + names("x", k), program.example_gradient),
-        "step_state": (state + names("g", d) + names("z", program.injected), program.step),
-        "observe": (state, program.recorded),
+    pure: dict[str, tuple[list[str], Block | None]] = {
+        "gradient_at": (state, None if rows or looks_nowhere_else(program) else program.gradient_at),
+        "example_terms": (names("s", d) + names("x", k), None if rows and rows.terms else program.example_terms),
+        "batch_gradient": (names("s", d) + names("m", program.averages), program.batch_gradient),
+        "step_state": (
+            state + names("g", d) + names("z", program.injected), None if rows else program.step,
+        ),
+        "observe": (state, None if positions_alone(program) else program.recorded),
         "happened": (state, program.events),
-    }
+    }  # fmt: skip
     for name, (inputs, block) in pure.items():
-        if block.results:
-            parts.append(_function(name, arguments(*inputs, "p"), _used("p", n, block, "p") + _body(block)))
-    return parts
+        if block and block.results:
+            lines = _used("p", n, block, "p") + _body(block)
+            parts.append(_function(name, arguments(*block.read(inputs), "p"), lines))
+    return parts + [_row_function(name, found) for name, found in row_functions(program).items()]
+
+
+def _row_function(name: str, rows: Rows) -> str:
+    """Return what one row of many is, from its own numbers and those all rows share."""
+    block = share(rows.results)
+    numbers = [s.name for s, _ in rows.strides if role(s) != "p"]
+    parameters = [f"{s.name} = p[{row(s)}]" for s, _ in rows.strides if role(s) == "p"]
+    return _function(name, arguments(*numbers, "p"), parameters + _body(block))
 
 
 def _with_float64(source: str) -> str:

@@ -1,14 +1,19 @@
-"""Addressed random numbers: Threefry-4x32-20, a function of (key, replica, step, slot, stream).
+"""Addressed random numbers: a stream of words for every (key, replica, span of steps, purpose).
 
-Every draw has an address and nothing else decides its value, so results depend neither on threads, blocks and order,
-nor on the machine. The functions below are spliced into every generated kernel as they stand. They use 32-bit words,
-written so that Python's whole numbers and a compiler's registers agree, and float64 arithmetic without calls, so that
-a loop over replicas becomes vector instructions. The words are drawn in one loop and turned into floats in another:
-mixing 32- and 64-bit work in one loop would halve its speed.
+Threefry-4x32-20 turns an address into four random words, from which a stream of its own, xoshiro128++, goes on through
+the draws of a step, or of sixteen steps where a step draws a fixed number. Nothing but the address decides a draw, so
+results depend neither on threads, blocks and order, nor on the machine.
+
+The functions below are spliced into every generated kernel as they stand. They use 32-bit words, written so that
+Python's whole numbers and a compiler's registers agree, and float64 arithmetic without calls, so that a loop over
+replicas becomes vector instructions; ``fma(a, b, c)`` is a·b + c, rounded once. Words are drawn in one loop and turned
+into floats in others: mixing 32- and 64-bit work in one loop would halve its speed, and so would one loop that needs
+more constants than there are registers.
 
 References
 ----------
 Salmon, Moraes, Dror, Shaw (2011), Parallel random numbers: as easy as 1, 2, 3.
+Blackman, Vigna (2021), Scrambled linear pseudorandom number generators.
 """
 
 from __future__ import annotations
@@ -18,14 +23,17 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from sgdtheory.kernels.plain import bits, bits32, f32, float_of, single_of, u32
+from sgdtheory.kernels.plain import bits, bits32, f32, float_of, fma, i32, single_of, u32
 
 Words = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
+Integers = NDArray[np.uint32]
 Single = np.float32
 
 START, DATA, INDEX, STEP = 0, 1, 2, 3
 """Streams: where replicas start, what fresh examples are, which samples a batch takes, noise of the optimizer's own."""
+SPAN = 16
+"""Steps that share a stream where each of them draws a fixed number of words."""
 
 
 def mix(a: int, b: int, rotation: int) -> tuple[int, int]:
@@ -83,99 +91,113 @@ def threefry(key: Words, replica: int, step: int, slot: int, stream: int) -> Wor
     return inject(four_rounds_even(x[0], x[1], x[2], x[3]), k0, k1, k2, k3, 5)
 
 
-def uniform_pair(x0: int, x1: int, x2: int, x3: int) -> tuple[float, float]:
-    """Return two uniforms on [0, 1), 53 bits each, from four words."""
-    scale = 1.1102230246251565e-16  # 2**-53
-    u = (float(x0 >> 5) * 67108864.0 + float(x1 >> 6)) * scale
-    return u, (float(x2 >> 5) * 67108864.0 + float(x3 >> 6)) * scale
+def advance(a: int, b: int, c: int, d: int) -> tuple[int, int, int, int, int]:
+    """Return the next word of a stream and its next state: xoshiro128++."""
+    total = u32(a + d)
+    word = u32(u32((total << 7) | (total >> 25)) + a)
+    shifted = u32(b << 9)
+    c = u32(c ^ a)
+    d = u32(d ^ b)
+    b = u32(b ^ c)
+    a = u32(a ^ d)
+    c = u32(c ^ shifted)
+    return word, a, b, c, u32((d << 11) | (d >> 21))
+
+
+def uniform(x: int, y: int) -> float:
+    """Return a uniform number on [0, 1), 53 bits, from two words."""
+    return fma(float(i32(x >> 5)), 7.450580596923828e-09, float(i32(y >> 6)) * 1.1102230246251565e-16)
 
 
 def log_of_positive(x: float) -> float:
-    """Return log x for a positive x (not subnormal), within an ulp or so for x ≤ 1.
+    """Return log x for a positive x (not subnormal), within two ulps.
 
-    x = 2^k (1 + f) with √½ ≤ 1 + f < √2; log(1 + f) = f − f²/2 + s(f²/2 + R(s²)), s = f/(2 + f), with the minimax
-    polynomial R of degree 14 that the C libraries use.
+    x = 2^k (1 + f) with √½ ≤ 1 + f < √2; log(1 + f) = 2 artanh(s) = 2s + s³ P(s²), s = f/(2 + f), with the polynomial
+    that interpolates at Chebyshev's points.
     """
     shifted = bits(x) + 0x95F619980C433  # so that the exponent field splits the range at √½
-    k = float((shifted >> 52) - 1023)
+    k = float_of(((shifted >> 52) & 0xFFF) | 0x4330000000000000) - 4503599627371519.0  # 2⁵² + 1023
     f = float_of((shifted & 0xFFFFFFFFFFFFF) + 0x3FE6A09E667F3BCD) - 1.0
     s = f / (2.0 + f)
     z = s * s
-    w = z * z
-    even = w * (0.3999999999940942 + w * (0.22222198432149784 + w * 0.15313837699209373))
-    odd = z * (0.6666666666666735 + w * (0.2857142874366239 + w * (0.1818357216161805 + w * 0.14798198605116586)))
-    half = 0.5 * f * f
-    return k * 0.6931471803691238 - ((half - (s * (half + (even + odd)) + k * 1.9082149292705877e-10)) - f)
+    p = fma(z, 0.14616449685043406, 0.15331721600556042)
+    p = fma(z, p, 0.18182889125261723)
+    p = fma(z, p, 0.2222221113479508)
+    p = fma(z, p, 0.28571428625975487)
+    p = fma(z, p, 0.39999999999899505)
+    p = fma(z, p, 0.666666666666667)
+    return fma(k, 0.6931471805599453, s * fma(z, p, 2.0))
 
 
-def turn(u: float) -> tuple[float, float]:
-    """Return (cos 2πu, sin 2πu) for 0 ≤ u < 1, within an ulp or so of 1.
+def half_turn(angle: float) -> tuple[float, float]:
+    """Return (cos, sin) of an angle within ±π/2, within an ulp of 1; polynomials at Chebyshev's points."""
+    z = angle * angle
+    s = fma(z, 2.7215749922983443e-15, -7.643026557971632e-13)
+    s = fma(z, s, 1.605894087848656e-10)
+    s = fma(z, s, -2.505210689056952e-08)
+    s = fma(z, s, 2.7557319211229606e-06)
+    s = fma(z, s, -0.00019841269841208676)
+    s = fma(z, s, 0.008333333333333186)
+    s = fma(z, s, -0.16666666666666666)
+    c = fma(z, 4.6276759850181716e-14, -1.1464689885720029e-11)
+    c = fma(z, c, 2.0876630867422994e-09)
+    c = fma(z, c, -2.755731776732053e-07)
+    c = fma(z, c, 2.4801587292446213e-05)
+    c = fma(z, c, -0.0013888888888860709)
+    c = fma(z, c, 0.04166666666666634)
+    c = fma(z, c, -0.5)
+    return fma(z, c, 1.0), fma(angle * z, s, angle)
 
-    u is reduced to the nearest quarter turn; the rest is at most π/4 either way, where the Taylor polynomials of
-    degree 16 and 15 are exact to rounding.
+
+def half_square(x: int, y: int) -> float:
+    """Return −½r² of a pair of normals, the logarithm of a uniform number on (0, 1], from two words."""
+    above = fma(float(i32(y >> 6)), -1.1102230246251565e-16, 1.0)
+    return log_of_positive(fma(float(i32(x >> 5)), -7.450580596923828e-09, above))  # 1 − uniform(x, y)
+
+
+def normal_pair(half: float, x: int, z: int) -> tuple[float, float]:
+    """Return two independent standard normals, by Box and Muller.
+
+    −½r² is given. The angle lies within ±π/2, one of 2³² equally spaced (the mean of anything smooth over them is that
+    over the circle), and the cosine's sign is a bit of x that `uniform` does not use.
     """
-    quarter = (4.0 * u + 6755399441055744.0) - 6755399441055744.0  # rounded to a whole number: 1.5·2**52 does it
-    a = (u - 0.25 * quarter) * 6.283185307179586
-    z = a * a
-    s = 2.7557319223985893e-06 + z * (
-        -2.505210838544172e-08 + z * (1.6059043836821613e-10 + z * -7.647163731819816e-13)
-    )
-    s = a + a * z * (-0.16666666666666666 + z * (0.008333333333333333 + z * (-0.0001984126984126984 + z * s)))
-    c = -2.755731922398589e-07 + z * (2.08767569878681e-09 + z * (-1.1470745597729725e-11 + z * 4.779477332387385e-14))
-    c = 1.0 + z * (-0.5 + z * (0.041666666666666664 + z * (-0.001388888888888889 + z * (2.48015873015873e-05 + z * c))))
-    swapped = (quarter == 1.0) | (quarter == 3.0)
-    cosine = s if swapped else c
-    sine = c if swapped else s
-    return (
-        -cosine if (quarter == 1.0) | (quarter == 2.0) else cosine,
-        -sine if (quarter == 2.0) | (quarter == 3.0) else sine,
-    )
-
-
-def normal_pair(x0: int, x1: int, x2: int, x3: int) -> tuple[float, float]:
-    """Return two independent standard normals from four words, by Box and Muller."""
-    u, v = uniform_pair(x0, x1, x2, x3)
-    radius = sqrt(-2.0 * log_of_positive(1.0 - u))
-    cosine, sine = turn(v)
-    return radius * cosine, radius * sine
+    radius = sqrt(-2.0 * half)
+    cosine, sine = half_turn(float(i32(z)) * 7.314590396880234e-10)  # π/2³²
+    return float_of(bits(radius * cosine) ^ (int(x & 1) << 63)), radius * sine
 
 
 def log_of_single(x: Single) -> Single:
-    """Return log x for a positive float32 in float32: `log_of_positive` with the shorter polynomial C libraries use."""
-    shifted = bits32(x) + 0x4AFB0D
-    k = f32((shifted >> 23) - 127)
-    f = single_of((shifted & 0x7FFFFF) + 0x3F3504F3) - f32(1.0)
+    """Return log x for a positive float32 in float32: `log_of_positive` with a shorter polynomial."""
+    shifted = i32(bits32(x) + 0x4AFB0D)
+    k = f32(i32((shifted >> 23) - 127))
+    f = single_of(i32((shifted & 0x7FFFFF) + 0x3F3504F3)) - f32(1.0)
     s = f / (f32(2.0) + f)
     z = s * s
-    w = z * z
-    r = z * (f32(0.66666662693) + w * f32(0.28498786688)) + w * (f32(0.40000972152) + w * f32(0.24279078841))
-    half = f32(0.5) * f * f
-    return s * (half + r) + k * f32(9.0580006145e-06) - half + f + k * f32(0.69313812256)
+    p = fma(z, f32(0.23330467216303835), f32(0.28550820815960665))
+    p = fma(z, p, f32(0.40000121839806124))
+    p = fma(z, p, f32(0.6666666655449709))
+    return fma(k, f32(0.6931471805599453), s * fma(z, p, f32(2.0)))
 
 
-def turn_of_single(u: Single) -> tuple[Single, Single]:
-    """Return (cos 2πu, sin 2πu) for a float32 in [0, 1) in float32, as `turn` does in float64."""
-    quarter = (f32(4.0) * u + f32(12582912.0)) - f32(12582912.0)
-    a = (u - f32(0.25) * quarter) * f32(6.283185307179586)
-    z = a * a
-    s = a + a * z * (f32(-0.16666667) + z * (f32(0.008333333) + z * (f32(-0.00019841270) + z * f32(2.7557319e-06))))
-    c = f32(0.041666668) + z * (f32(-0.0013888889) + z * (f32(2.4801587e-05) + z * f32(-2.7557319e-07)))
-    c = f32(1.0) + z * (f32(-0.5) + z * c)
-    swapped = (quarter == f32(1.0)) | (quarter == f32(3.0))
-    cosine = s if swapped else c
-    sine = c if swapped else s
-    return (
-        -cosine if (quarter == f32(1.0)) | (quarter == f32(2.0)) else cosine,
-        -sine if (quarter == f32(2.0)) | (quarter == f32(3.0)) else sine,
-    )
+def half_turn_of_single(angle: Single) -> tuple[Single, Single]:
+    """Return (cos, sin) of an angle within ±π/2 in float32, as `half_turn` does in float64."""
+    z = angle * angle
+    s = fma(z, f32(2.605107635334788e-06), f32(-0.00019809017408678003))
+    s = fma(z, s, f32(0.008333050170671773))
+    s = fma(z, s, f32(-0.16666657947846011))
+    c = fma(z, f32(-2.6297517416492886e-07), f32(2.4774579745194932e-05))
+    c = fma(z, c, f32(-0.001388865164726139))
+    c = fma(z, c, f32(0.04166665936002493))
+    c = fma(z, c, f32(-0.49999999963953023))
+    return fma(z, c, f32(1.0)), fma(angle * z, s, angle)
 
 
 def single_normal_pair(x: int, y: int) -> tuple[Single, Single]:
     """Return two standard normals of float32 grade from two words: 24 bits, at most 6.7 in size."""
-    u = f32(x) * f32(2.3283064365386963e-10) + f32(1.1641532182693481e-10)
+    u = fma(f32(i32(x >> 1)), f32(4.656612873077393e-10), f32(2.3283064365386963e-10))
     radius = f32(sqrt(f32(-2.0) * log_of_single(u)))
-    cosine, sine = turn_of_single(f32(y >> 8) * f32(5.960464477539063e-08))
-    return radius * cosine, radius * sine
+    cosine, sine = half_turn_of_single(f32(i32(y)) * f32(7.314590396880234e-10))
+    return single_of(bits32(radius * cosine) ^ i32((x & 1) << 31)), radius * sine
 
 
 def chi_square_trial(z: float, u: float, dof: float) -> float:
@@ -192,93 +214,90 @@ def chi_square_trial(z: float, u: float, dof: float) -> float:
     return 2.0 * d * v if accepted else -1.0
 
 
-def fill_words(key: Words, base: int, step: int, slot: int, stream: int, count: int, words: NDArray[np.uint32]) -> None:
-    """Draw the words of replicas base … base+count−1 at one address."""
+def begin_stream(key: Words, base: int, step: int, stream: int, count: int, state: Integers) -> None:
+    """Begin the streams of replicas base … base+count−1 at one address."""
     for lane in range(count):
-        x0, x1, x2, x3 = threefry(key, u32(base + lane), u32(step), u32(slot), u32(stream))
-        words[0, lane] = x0
-        words[1, lane] = x1
-        words[2, lane] = x2
-        words[3, lane] = x3
+        a, b, c, d = threefry(key, u32(base + lane), u32(step), u32(0), u32(stream))
+        state[0, lane] = a
+        state[1, lane] = b
+        state[2, lane] = c
+        state[3, lane] = d
 
 
-def fill_uniforms(
-    key: Words,
-    base: int,
-    step: int,
-    slot: int,
-    stream: int,
-    count: int,
-    words: NDArray[np.uint32],
-    a: Floats,
-    b: Floats,
-) -> None:
-    """Draw two uniforms on [0, 1) for each of the replicas base … base+count−1."""
-    fill_words(key, base, step, slot, stream, count, words)
+def draw_words(state: Integers, count: int, words: Integers) -> None:
+    """Draw three words of every stream."""
     for lane in range(count):
-        u, v = uniform_pair(words[0, lane], words[1, lane], words[2, lane], words[3, lane])
-        a[lane] = u
-        b[lane] = v
+        x, a, b, c, d = advance(state[0, lane], state[1, lane], state[2, lane], state[3, lane])
+        y, a, b, c, d = advance(a, b, c, d)
+        z, a, b, c, d = advance(a, b, c, d)
+        words[0, lane] = x
+        words[1, lane] = y
+        words[2, lane] = z
+        state[0, lane] = a
+        state[1, lane] = b
+        state[2, lane] = c
+        state[3, lane] = d
 
 
-def fill_normals(
-    key: Words,
-    base: int,
-    step: int,
-    slot: int,
-    stream: int,
-    count: int,
-    words: NDArray[np.uint32],
-    a: Floats,
-    b: Floats,
-) -> None:
-    """Draw two standard normals for each of the replicas base … base+count−1."""
-    fill_words(key, base, step, slot, stream, count, words)
+def draw_two_words(state: Integers, count: int, words: Integers) -> None:
+    """Draw two words of every stream."""
     for lane in range(count):
-        u, v = normal_pair(words[0, lane], words[1, lane], words[2, lane], words[3, lane])
-        a[lane] = u
-        b[lane] = v
+        x, a, b, c, d = advance(state[0, lane], state[1, lane], state[2, lane], state[3, lane])
+        y, a, b, c, d = advance(a, b, c, d)
+        words[0, lane] = x
+        words[1, lane] = y
+        state[0, lane] = a
+        state[1, lane] = b
+        state[2, lane] = c
+        state[3, lane] = d
 
 
-def fill_single_normals(
-    key: Words,
-    base: int,
-    step: int,
-    slot: int,
-    stream: int,
-    count: int,
-    words: NDArray[np.uint32],
-    a: Floats,
-    b: Floats,
-    c: Floats,
-    d: Floats,
-) -> None:
-    """Draw four standard normals of float32 grade for each of the replicas base … base+count−1."""
-    fill_words(key, base, step, slot, stream, count, words)
-    for lane in range(count):
-        n, m = single_normal_pair(words[0, lane], words[1, lane])
-        a[lane] = n
-        b[lane] = m
-    for lane in range(count):
-        n, m = single_normal_pair(words[2, lane], words[3, lane])
-        c[lane] = n
-        d[lane] = m
+def fill_uniforms(state: Integers, count: int, words: Integers, out: Floats) -> None:
+    """Draw rows of uniform numbers on [0, 1), one a replica in each row."""
+    for row in range(out.shape[0]):
+        draw_two_words(state, count, words)
+        for lane in range(count):
+            out[row, lane] = uniform(words[0, lane], words[1, lane])
+
+
+def fill_normals(state: Integers, count: int, words: Integers, out: Floats) -> None:
+    """Draw rows of standard normals, an even number of them."""
+    for row in range(0, out.shape[0], 2):
+        draw_words(state, count, words)
+        for lane in range(count):
+            out[row, lane] = half_square(words[0, lane], words[1, lane])
+        for lane in range(count):
+            n, m = normal_pair(out[row, lane], words[0, lane], words[2, lane])
+            out[row, lane] = n
+            out[row + 1, lane] = m
+
+
+def fill_single_normals(state: Integers, count: int, words: Integers, out: NDArray[Single]) -> None:
+    """Draw rows of standard normals of float32 grade, an even number of them."""
+    for row in range(0, out.shape[0], 2):
+        draw_two_words(state, count, words)
+        for lane in range(count):
+            n, m = single_normal_pair(words[0, lane], words[1, lane])
+            out[row, lane] = n
+            out[row + 1, lane] = m
 
 
 def fill_chi_squares(
     key: Words, base: int, step: int, slot: int, stream: int, count: int, z: Floats, u: Floats, out: Floats, dof: float
 ) -> None:
-    """Draw a χ² number for each replica, from given normal and uniform numbers and, where these fail, from new ones."""
+    """Draw a χ² number for each replica, from given normal and uniform numbers and, where these fail, from new ones.
+
+    Further trials have addresses of their own: how many there are must not move the draws that follow.
+    """
     for lane in range(count):
-        out[lane] = chi_square_trial(z[lane], u[lane], dof)
+        out[lane] = chi_square_trial(float(z[lane]), u[lane], dof)
     for lane in range(count):
         trial = slot
         while out[lane] < 0.0:
-            x0, x1, x2, x3 = threefry(key, u32(base + lane), u32(step), u32(trial), u32(stream))
-            y0, y1, y2, y3 = threefry(key, u32(base + lane), u32(step), u32(trial + 1), u32(stream))
-            normal, _ = normal_pair(x0, x1, x2, x3)
-            uniform, _ = uniform_pair(y0, y1, y2, y3)
-            out[lane] = chi_square_trial(normal, uniform, dof)
+            x0, x1, x2, _ = threefry(key, u32(base + lane), u32(step), u32(trial), u32(stream))
+            y0, y1, _, _ = threefry(key, u32(base + lane), u32(step), u32(trial + 1), u32(stream))
+            normal, _ = normal_pair(half_square(x0, x1), x0, x2)
+            out[lane] = chi_square_trial(normal, uniform(y0, y1), dof)
             trial += 2
 
 
@@ -288,15 +307,19 @@ FUNCTIONS = (
     four_rounds_odd,
     inject,
     threefry,
-    uniform_pair,
+    advance,
+    uniform,
     log_of_positive,
-    turn,
+    half_turn,
+    half_square,
     normal_pair,
     log_of_single,
-    turn_of_single,
+    half_turn_of_single,
     single_normal_pair,
     chi_square_trial,
-    fill_words,
+    begin_stream,
+    draw_words,
+    draw_two_words,
     fill_uniforms,
     fill_normals,
     fill_single_normals,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sgdtheory.kernels.lower import Draws
-
 
 def names(prefix: str, count: int) -> list[str]:
     """Return ``prefix0, prefix1, …``."""
@@ -17,15 +15,9 @@ def arguments(*parts: str) -> str:
     return ", ".join(parts)
 
 
-def primitives(draws: Draws) -> list[str]:
-    """Name the primitive draws a block reads."""
-    spent = len(draws.chi_squares)  # each χ² uses up a normal and a uniform number
-    return names("n", draws.normals - spent) + names("u", draws.uniforms - spent) + names("k", spent)
-
-
-def at_lane(arrays: Sequence[str]) -> list[str]:
-    """Name the entries of arrays at one lane."""
-    return [f"{name}[lane]" for name in arrays]
+def at_lane(role: str, count: int, shift: str = "") -> list[str]:
+    """Name one replica's numbers of a role: ``role[0, lane], …``; with a shift, those so many rows further on."""
+    return [f"{role}[{i}{f' + {shift}' if shift else ''}, lane]" for i in range(count)]
 
 
 def assign(targets: Sequence[str], call: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -12,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sgdtheory.errors import ArgumentError
 from sgdtheory.laws import Dataset
+from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.problem import Problem
 
 Array = NDArray[np.float64]
@@ -75,16 +78,20 @@ def numeric_loss(problem: Problem) -> NumericLoss:
     """
     if problem.free_parameters:
         names = ", ".join(s.name for s in problem.free_parameters)
-        raise ArgumentError("problem", f"parameters without value: {names}", "numbers", "problem.bind(name=value)")
+        known = ", ".join(s.name for s in problem.coordinates)
+        fix = f"problem.bind(name=value); if a name is misspelt: coordinates are {known}"
+        raise ArgumentError("problem", f"parameters without value: {names}", "numbers", fix)
     w, data = problem.coordinates, problem.data
     # a mean over samples that moments do not give is taken on arrays: as an expression it would be n terms long
     samples = data if isinstance(data, Dataset) and not problem.example_loss.is_polynomial(*data.symbols) else None
     loss = (problem.example_loss if samples else problem.loss).xreplace(dict(problem.parameters))
     return NumericLoss(
         len(w),
-        _vectorised([loss], w, (), samples),
-        _vectorised([sp.diff(loss, x) for x in w], w, (len(w),), samples),
-        _vectorised([h.replace(sp.DiracDelta, _nothing) for h in sp.hessian(loss, w)], w, (len(w), len(w)), samples),
+        vectorised(lambda: [loss], w, (), samples),
+        vectorised(lambda: [sp.diff(loss, x) for x in w], w, (len(w),), samples),
+        vectorised(
+            lambda: [h.replace(sp.DiracDelta, _nothing) for h in sp.hessian(loss, w)], w, (len(w), len(w)), samples
+        ),
     )
 
 
@@ -92,22 +99,21 @@ def _nothing(*_: sp.Expr) -> sp.Expr:
     return sp.S.Zero
 
 
-def _vectorised(
-    expressions: Sequence[sp.Expr],
+def vectorised(
+    expressions: Callable[[], Sequence[sp.Expr]],
     coordinates: Sequence[sp.Symbol],
     shape: tuple[int, ...],
     samples: Dataset | None = None,
 ) -> Callable[[ArrayLike], Array]:
-    """Compile expressions in the coordinates and, if there are samples, in their columns, over which they average."""
-    data = samples.symbols if samples else ()
-    # no user-chosen name reaches source
-    names = [
-        sp.Symbol(f"{role}{i}", real=True)
-        for role, symbols in (("w", coordinates), ("x", data))
-        for i in range(len(symbols))
-    ]
-    canonical = dict(zip((*coordinates, *data), names, strict=True))
-    function = sp.lambdify(names, [e.xreplace(canonical) for e in expressions], modules=["scipy", "numpy"], cse=True)
+    """Make a function of points of expressions in the coordinates, worked out when first needed.
+
+    If there are samples, the expressions are in their columns too, over which they are averaged.
+    """
+    symbols = (*coordinates, *(samples.symbols if samples else ()))
+
+    @cache
+    def compiled() -> Callable[..., list[Any]]:
+        return on_arrays(symbols, expressions())
 
     def evaluate(w: ArrayLike) -> Array:
         points = np.asarray(w, dtype=np.float64)
@@ -115,7 +121,7 @@ def _vectorised(
             raise ArgumentError(
                 "w", f"shape {points.shape}", f"shape (..., {len(coordinates)})", "last axis: coordinates"
             )
-        columns = np.moveaxis(points, -1, 0)
+        columns, function = np.moveaxis(points, -1, 0), compiled()
         stacked = (
             _stack(function(*columns), points.shape[:-1]) if samples is None else _average(function, columns, samples)
         )

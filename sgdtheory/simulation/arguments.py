@@ -14,6 +14,7 @@ from sgdtheory.errors import ArgumentError
 from sgdtheory.expressions import check_expression
 from sgdtheory.kernels.lower import Start, start_values
 from sgdtheory.laws import Dataset, Law, Number
+from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.optimizers import Hyperparameter
 from sgdtheory.problem import Problem
 from sgdtheory.symbols import step as t
@@ -21,6 +22,8 @@ from sgdtheory.symbols import step as t
 Init: TypeAlias = Number | Law | Sequence[Number | Law] | NDArray[np.float64]
 ADDRESSES = 2**32
 """Replicas and steps are 32-bit words of a random number's address."""
+MOST_POINTS = 100_000
+"""Points of a sweep; each has symbols to bind, which takes a millisecond."""
 _MEMORY_LIMIT = 4 * 2**30
 FEWER = "record fewer steps, run fewer replicas at a time, or keep='moments'"
 OWN_NAMES = (
@@ -40,12 +43,12 @@ def whole(argument: str, value: object, low: int, high: int) -> int:
 
 def all_bound(problem: Problem) -> None:
     """Refuse a problem with parameters that have no value."""
-    if problem.free_parameters:
-        names = [s.name for s in problem.free_parameters]
-        fix = f"simulate(..., parameters={{{names[0]!r}: 1.0}}) or problem.bind({names[0]}=1.0)"
-        raise ArgumentError(
-            "problem", f"parameters without a value: {', '.join(names)}", "numbers for all of them", fix
-        )
+    names = [s.name for s in problem.free_parameters]
+    if not names:
+        return
+    known = ", ".join(s.name for s in (*problem.coordinates, *problem.data.symbols))
+    fix = f"simulate(..., parameters={{{names[0]!r}: 1.0}}); if a name is misspelt: coordinates and data are {known}"
+    raise ArgumentError("problem", f"parameters without a value: {', '.join(names)}", "numbers for all of them", fix)
 
 
 def batch_of(problem: Problem, given: int | None, steps: int) -> int:
@@ -131,10 +134,9 @@ def schedule_of(hyperparameter: Hyperparameter, steps: int) -> NDArray[np.float6
     """
     name = hyperparameter.keyword or str(hyperparameter.symbol)
     number = np.maximum(np.arange(steps + 1), 1.0)
-    step = sp.Symbol("t0", positive=True, integer=True)
-    function = sp.lambdify([step], hyperparameter.value.xreplace({t: step}), "numpy")
     with np.errstate(all="ignore"):
-        values = np.broadcast_to(np.asarray(function(number), dtype=np.float64), number.shape)
+        (scheduled,) = on_arrays([t], [hyperparameter.value])(number)
+    values = np.broadcast_to(np.asarray(scheduled, dtype=np.float64), number.shape)
     closed = hyperparameter.domain.closure
     nearest = np.clip(values, float(closed.inf), float(closed.sup))
     rounding = 8 * np.finfo(float).eps * np.abs(values).max(where=np.isfinite(values), initial=0.0)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sgdtheory import symbols
 from sgdtheory.dynamics import make_dynamics
 from sgdtheory.errors import ArgumentError
-from sgdtheory.measure.loss import _vectorised, numeric_loss
+from sgdtheory.measure.loss import numeric_loss, vectorised
 from sgdtheory.optimizers import SGD, Hyperparameter, Optimizer
 from sgdtheory.problem import Problem
 from sgdtheory.simulation.arguments import ADDRESSES, whole
@@ -161,7 +161,7 @@ def _step_derivative(problem: Problem, optimizer: Optimizer) -> Callable[[Array,
     inputs = (*state, symbols.lr)
 
     def compiled(matrix: sp.Matrix, inputs: tuple[sp.Symbol, ...]) -> Callable[[ArrayLike], Array]:
-        return _vectorised(list(matrix), inputs, matrix.shape)
+        return vectorised(lambda: list(matrix), inputs, matrix.shape)
 
     where, lead = compiled(at, inputs), compiled(at.jacobian(state), inputs)
     own, push = (compiled(step.jacobian(by), (*inputs, *gradient)) for by in (state, gradient))

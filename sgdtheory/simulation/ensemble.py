@@ -20,6 +20,7 @@ from sgdtheory.problem import Problem, named_values
 from sgdtheory.simulation.arguments import (
     ADDRESSES,
     FEWER,
+    MOST_POINTS,
     Init,
     all_bound,
     fits_memory,
@@ -29,7 +30,7 @@ from sgdtheory.simulation.arguments import (
     start,
     whole,
 )
-from sgdtheory.simulation.blocks import run_blocks
+from sgdtheory.simulation.execution import run_blocks
 from sgdtheory.simulation.grid import Grid, Several, make_grid
 from sgdtheory.simulation.jobs import make_job
 from sgdtheory.simulation.provenance import RandomState, describe, seed_sequence
@@ -69,12 +70,16 @@ def simulate(
     The numbers depend on `rng` and the replica's index alone: not on threads, executor, blocks, the number of
     replicas or the recorded steps.
 
+    Ctrl-C ends a run early: blocks that run are finished, and the result holds what is there, marked as not complete.
+    A second one does not even wait for those. One more, or one once all is collected, is raised as ever.
+
     Parameters
     ----------
     problem : Problem
     optimizer : Optimizer
-        With numbers for all hyperparameters. A list of numbers is a sweep: it becomes a dimension of the result, and
-        all its values see the same random numbers. An expression in ``sgd.step`` is a schedule.
+        With numbers for all hyperparameters, or expressions in the problem's parameters, such as 1/h. A list of numbers
+        is a sweep: it becomes a dimension of the result, and all its values see the same random numbers. An expression
+        in ``sgd.step`` is a schedule.
     steps : int
         Steps T ≥ 0 of every run.
     replicas : int
@@ -85,7 +90,8 @@ def simulate(
         Examples a step, B ≥ 1; at most n for a data set without replacement. 1 by default; the full batch needs none.
         A list is a sweep.
     parameters : mapping of str to number or list of numbers, optional
-        Values for parameters of the problem that have none yet. A list is a sweep.
+        Values for parameters of the problem that have none yet: further symbols of its loss, or names in its text. A
+        list is a sweep.
     record : int or sequence of int
         Record every k-th step (the start and the last step always), or the steps listed (``log_steps`` spaces them
         logarithmically).
@@ -115,7 +121,8 @@ def simulate(
     threads : int, optional
         Threads of the default executor; all processors by default.
     executor : concurrent.futures.Executor, optional
-        Where blocks run instead (processes, a cluster). A block lost with its worker is run again here.
+        Where blocks run instead (processes, a cluster). Blocks lost with their workers are run again here, in threads,
+        and a `LostBlocksWarning` says so once; the numbers are the same.
     block_size : int, optional
         Replicas a block.
     progress : bool, optional
@@ -218,7 +225,7 @@ def _fits(
     replicas: int,
     reduction: Reduction | None,
 ) -> None:
-    """Refuse a run whose paths, per-replica facts or schedules would not fit in memory."""
+    """Refuse a sweep without end, and a run whose paths, per-replica facts or schedules would not fit in memory."""
     points = {"points": math.prod(grid.shape)} if grid.axes else {}
     width = len(dynamics.coordinates) + len(recording.observables) + recording.memory * len(dynamics.memory)
     group = min(replicas, GROUP)  # whose paths are looked at together, whatever is kept of them
@@ -228,6 +235,11 @@ def _fits(
     fits_memory("replicas", "run fewer replicas at a time", **points, replicas=replicas, facts_a_run=facts)
     scheduled = sum(h.value.has(t) for h in grid.optimizer.hyperparameters)
     fits_memory("steps", "run fewer steps or points at a time", **points, steps=steps + 1, schedules=scheduled)
+    if math.prod(grid.shape) > MOST_POINTS:
+        shown = " × ".join(f"{len(values)} {name}" for name, values in grid.axes.items())
+        raise ArgumentError(
+            "sweep", f"{shown} = {math.prod(grid.shape)} points", f"at most {MOST_POINTS}", "sweep less"
+        )
 
 
 def _reduction(

@@ -13,9 +13,10 @@ import sympy as sp
 from sgdtheory.errors import ArgumentError
 from sgdtheory.expressions import check_expression
 from sgdtheory.laws import Number
-from sgdtheory.optimizers import Optimizer
+from sgdtheory.optimizers import Hyperparameter, Optimizer, check_hyperparameter
 from sgdtheory.problem import Problem
 from sgdtheory.simulation.arguments import free_names, named
+from sgdtheory.symbols import step as t
 
 Several = list[Number] | tuple[Number, ...] | np.ndarray
 
@@ -65,7 +66,8 @@ class Grid:
             optimizer = replace(self.optimizer, hyperparameters=hyper)
             values = optimizer.values  # with those that follow from others worked out
             optimizer = replace(optimizer, hyperparameters=tuple(replace(h, value=values[h.symbol]) for h in hyper))
-            yield Point(self.problem.bind(**parameters), optimizer, batch)  # type: ignore[arg-type]
+            problem = self.problem.bind(**parameters)
+            yield Point(problem, with_parameters(optimizer, problem), batch)  # type: ignore[arg-type]
 
 
 def make_grid(
@@ -96,6 +98,26 @@ def make_grid(
         else:
             fixed[name] = value
     return Grid(axes, problem.bind(**fixed), optimizer, single)  # type: ignore[arg-type]
+
+
+def with_parameters(optimizer: Optimizer, problem: Problem) -> Optimizer:
+    """Return the optimizer with the problem's parameters, by name, put into hyperparameters such as 1/h.
+
+    Raises
+    ------
+    ArgumentError
+        If a hyperparameter leaves its domain by it.
+    """
+    known = {symbol.name: value for symbol, value in problem.parameters}
+
+    def bound(h: Hyperparameter) -> Hyperparameter:
+        given = {s: known[s.name] for s in h.value.free_symbols - {t} if s.name in known}
+        if not given:
+            return h
+        value = h.value.xreplace(given)  # one that follows from others has no domain of its own
+        return replace(h, value=check_hyperparameter(h.keyword, value) if h.keyword else value)
+
+    return replace(optimizer, hyperparameters=tuple(map(bound, optimizer.hyperparameters)))
 
 
 def _several(value: object) -> TypeGuard[Several]:

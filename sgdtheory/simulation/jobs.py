@@ -15,8 +15,8 @@ from sgdtheory.kernels.emit import emit
 from sgdtheory.kernels.lower import Noise, Recording, Start, start_values
 from sgdtheory.laws import Dataset
 from sgdtheory.optimizers import Hyperparameter, Optimizer
-from sgdtheory.simulation.arguments import batch_of, schedule_of
-from sgdtheory.simulation.blocks import Job
+from sgdtheory.simulation.arguments import batch_of
+from sgdtheory.simulation.blocks import Job, Schedule
 from sgdtheory.simulation.grid import Point
 from sgdtheory.simulation.provenance import key_of
 from sgdtheory.simulation.results import Collector
@@ -48,7 +48,9 @@ def make_job(
     constants = {h.symbol: _constant(h, point.optimizer) for h in point.optimizer.hyperparameters}
     constants |= {s: float(v) for s, v in point.problem.parameters}
     order = [symbol for symbol, _ in dynamics.parameters]
-    scheduled = [h for h in point.optimizer.hyperparameters if h.value.has(t)]
+    scheduled = tuple(h for h in point.optimizer.hyperparameters if h.value.has(t))
+    schedule = Schedule(scheduled, steps)
+    _ = schedule.values  # refused now rather than in a worker
     data = point.problem.data
     batch = batch_of(point.problem, point.batch_size, steps)
     means = _means(dynamics, batch, shortcut)
@@ -61,7 +63,7 @@ def make_job(
         data=data.values if isinstance(data, Dataset) else np.zeros((0, 1)),
         batch_size=batch,
         record=collector.watched,
-        schedule=np.array([schedule_of(h, steps) for h in scheduled]).reshape(len(scheduled), steps + 1),
+        schedule=schedule,
         scheduled=np.array([order.index(h.symbol) for h in scheduled], dtype=np.int64),
         width=collector.width,
         events=collector.events,

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,15 @@ from numpy.typing import NDArray
 import sgdtheory
 from sgdtheory.derive.stability import stability_limit
 from sgdtheory.errors import ArgumentError, NoClosedFormError
-from sgdtheory.kernels.build import digest
+from sgdtheory.kernels.build import digest, version_of
 from sgdtheory.laws import Dataset
 from sgdtheory.measure.loss import NumericLoss, numeric_loss
 from sgdtheory.optimizers import Optimizer
 from sgdtheory.problem import Problem
 from sgdtheory.simulation.arguments import batch_of
 from sgdtheory.simulation.blocks import Job
-from sgdtheory.simulation.grid import Grid
+from sgdtheory.simulation.grid import Grid, with_parameters
+from sgdtheory.symbols import step as t
 
 RandomState = int | np.random.Generator | np.random.SeedSequence | None
 _SHARPNESS_WORK = 1 << 18  # replicas × samples of a data set whose mean no moments give
@@ -51,7 +51,7 @@ def key_of(seed: np.random.SeedSequence) -> NDArray[np.int64]:
 
 def describe(grid: Grid, seed: np.random.SeedSequence, jobs: Sequence[Job], **settings: int) -> dict[str, Any]:
     """Return the attributes of a run that are known before it starts; what is swept is a coordinate instead."""
-    problem, optimizer = grid.problem, grid.optimizer
+    problem, optimizer = grid.problem, with_parameters(grid.optimizer, grid.problem)
     values = {h.keyword: h.value for h in optimizer.hyperparameters if h.keyword and h.keyword not in grid.axes}
     return {
         "problem": problem.name,
@@ -62,7 +62,7 @@ def describe(grid: Grid, seed: np.random.SeedSequence, jobs: Sequence[Job], **se
         "data": repr(problem.data),
         "sampling": problem.data.sampling,
         "optimizer": optimizer.name,
-        **{name: float(v) if v.is_number else f"schedule: {v}" for name, v in values.items()},
+        **{name: float(v) if v.is_number else f"{'schedule: ' if v.has(t) else ''}{v}" for name, v in values.items()},
         **({} if "batch_size" in grid.axes else {"batch_size": batch_of(problem, grid.batch_size, 0)}),
         **settings,
         "rng_entropy": str(seed.entropy),
@@ -75,7 +75,7 @@ def describe(grid: Grid, seed: np.random.SeedSequence, jobs: Sequence[Job], **se
 
 def versions() -> str:
     """Return the versions a result depends on."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "sympy", "numba"))
+    packages = ", ".join(f"{name} {version_of(name)}" for name in ("numpy", "sympy", "numba"))
     return f"sgdtheory {sgdtheory.__version__}, Python {platform.python_version()}, {packages}"
 
 
@@ -86,9 +86,10 @@ def stability(
 
     λmax is the largest Hessian eigenvalue of the population loss (median and largest over the finite ones of some
     replicas). NaN where there is no closed form (fresh data in which the loss is not polynomial, more than 8
-    coordinates, a rule that is not linear in the gradient) or no one lr (a schedule).
+    coordinates, a rule that is not linear in the gradient) or no one lr (a schedule, a rule that sets its own).
     """
-    found = {"stability_limit": _limit(_without_rate(optimizer))}
+    has_rate = any(h.keyword == "lr" for h in optimizer.hyperparameters)
+    found = {"stability_limit": _limit(_without_rate(optimizer)) if has_rate else float("nan")}
     loss = _loss_or_none(problem)
     rates = [float(h.value) for h in optimizer.hyperparameters if h.keyword == "lr" and h.value.is_number]
     samples = problem.data.size if isinstance(problem.data, Dataset) else 1
@@ -108,7 +109,7 @@ def stability(
 def _limit(optimizer: Optimizer) -> float:
     try:
         return float(stability_limit(optimizer))
-    except (NoClosedFormError, TypeError):  # a schedule among the others leaves a symbol
+    except (NoClosedFormError, ArgumentError):  # the latter for a schedule among the others
         return float("nan")
 
 
@@ -123,6 +124,8 @@ def _loss_or_none(problem: Problem) -> NumericLoss | None:
     if problem.dimension > _LARGEST_HESSIAN:
         return None
     try:
-        return numeric_loss(problem)
+        loss = numeric_loss(problem)
+        loss.hessian(np.zeros((0, problem.dimension)))
+        return loss
     except NoClosedFormError:
         return None

@@ -8,7 +8,18 @@ from importlib import import_module
 from sgdtheory.claim import THEORIES, Claim
 from sgdtheory.errors import ArgumentError
 
-MODULES = ("loss_change_allocation", "degenerate", "lie_bracket", "lectures.batch_size", "lectures.long_runs")
+MODULES = (
+    "loss_change_allocation",
+    "degenerate",
+    "lie_bracket",
+    "lectures.batch_size",
+    "lectures.expected_progress",
+    "lectures.confidence",
+    "lectures.noise_scale",
+    "lectures.derived_algorithm",
+    "lectures.linear_scaling",
+    "lectures.long_runs",
+)
 """The theory modules, in the order of the ledger."""
 
 

@@ -12,8 +12,9 @@ from sgdtheory.catalogue import quadratic, scalar_mean, single_feature, sticky_1
 from sgdtheory.derive.moments import covariance_step, quadratic_mean, stationary_covariance, stationary_variance
 from sgdtheory.errors import ArgumentError, NoClosedFormError
 from sgdtheory.laws import Dataset, Fresh, Normal, Rademacher, Uniform
-from sgdtheory.optimizers import SGD, EMAMomentum, Momentum, Nesterov
+from sgdtheory.optimizers import SGD, EMAMomentum, Langevin, Momentum, Nesterov, Optimizer
 from sgdtheory.problem import Problem, landscape
+from sgdtheory.symbols import step as t
 
 η, μ, B, h, σ = symbols.lr, symbols.momentum, symbols.batch_size, symbols.curvature, symbols.noise_std
 HALF = sp.Rational(1, 2)
@@ -187,3 +188,19 @@ def test_quadratic_mean_refuses_more_than_two_moments_can_give(expression: str) 
     x, y = sp.symbols("x y")
     with pytest.raises(NoClosedFormError, match="two moments"):
         quadratic_mean(sp.sympify(expression, locals={"x": x, "y": y}), [x, y], sp.eye(2))
+
+
+# schedules
+
+
+@pytest.mark.parametrize("optimizer", [SGD(1 / t), Momentum(0.1, 1 - 1 / (t + 1)), Langevin(lr=0.1, temperature=1 / t)])
+def test_nothing_is_stationary_under_a_schedule(optimizer: Optimizer) -> None:
+    message = r"^(lr|momentum|temperature): got the schedule .*; allowed: a constant: nothing is stationary"
+    with pytest.raises(ArgumentError, match=message):
+        stationary_covariance(quadratic(), optimizer, 1)
+    with pytest.raises(ArgumentError, match=message):
+        stationary_variance(optimizer, 1)
+
+
+def test_one_step_of_a_schedule_has_a_covariance() -> None:
+    assert covariance_step(quadratic(), SGD(1 / t), 1, sp.zeros(1))[0] == symbols.noise_std**2 / t**2

@@ -11,8 +11,9 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.derive.stability import schur_conditions, stability_limit, step_matrix
-from sgdtheory.errors import NoClosedFormError
+from sgdtheory.errors import ArgumentError, NoClosedFormError
 from sgdtheory.optimizers import SGD, EMAMomentum, Momentum, Nesterov, Optimizer
+from sgdtheory.symbols import step as t
 
 η, μ, θ, g, h = symbols.lr, symbols.momentum, symbols.theta, symbols.gradient, symbols.curvature
 RULES = [SGD, Momentum, EMAMomentum, Nesterov]
@@ -119,3 +120,9 @@ def test_a_limit_that_depends_on_the_momentum_case_by_case_is_refused() -> None:
 def test_curvature_is_never_read_from_text() -> None:
     with pytest.raises(sp.SympifyError):
         step_matrix(SGD(), "h")  # type: ignore[arg-type]
+
+
+def test_a_schedule_of_anything_but_the_learning_rate_has_no_limit() -> None:
+    assert stability_limit(SGD(1 / t)) == 2
+    with pytest.raises(ArgumentError, match=r"^momentum: got the schedule .*; allowed: a constant: the powers of one"):
+        stability_limit(Momentum(0.1, 1 - 1 / (t + 1)))

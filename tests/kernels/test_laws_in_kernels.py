@@ -14,11 +14,11 @@ from sgdtheory.dynamics import make_dynamics
 from sgdtheory.kernels.emit import emit
 from sgdtheory.kernels.lower import Start, start_values
 from sgdtheory.laws import Law
-from sgdtheory.simulation.blocks import Job, run_block
+from sgdtheory.simulation.blocks import Job, Schedule, run_block
 from sgdtheory.verify.statistics import mean_test, variance_test
 
 ALPHA = 1e-9
-REPLICAS = 600_000
+REPLICAS = 900_000
 w, v = sp.symbols("w v", real=True)
 
 LAWS: dict[str, Law] = {
@@ -72,7 +72,7 @@ def paths(problem: Problem, target: str, start: Start, steps: int, replicas: int
         data=np.zeros((0, 1)),
         batch_size=batch,
         record=np.arange(steps + 1),
-        schedule=np.zeros((0, steps + 1)),
+        schedule=Schedule((), steps),
         scheduled=np.zeros(0, dtype=np.int64),
         width=problem.dimension,
         events=0,

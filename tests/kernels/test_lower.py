@@ -21,7 +21,7 @@ def gradient_block(*expressions: sp.Expr) -> Block:
     sums = sp.symbols(f"k:{len(expressions)}", real=True)
     named = dict(zip((a, b), coordinates, strict=False))
     gradient = tuple(sp.sympify(e).xreplace(named) for e in expressions)
-    return lower(Dynamics(coordinates, (), coordinates, gradient, Fresh(), sums, sums, ()), None).example_gradient
+    return lower(Dynamics(coordinates, (), coordinates, gradient, Fresh(), sums, sums, ()), None).example_terms
 
 
 def written_out(block: Block) -> list[sp.Expr]:
@@ -34,7 +34,7 @@ def written_out(block: Block) -> list[sp.Expr]:
 
 def blocks(program: Program) -> list[Block]:
     draws = [d.block for d in (program.start, program.data) if d]
-    return [*draws, program.gradient_at, program.example_gradient, program.step]
+    return [*draws, program.gradient_at, program.example_terms, program.step]
 
 
 def regression(names: str, parameter: str) -> Problem:

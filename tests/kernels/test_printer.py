@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from sgdtheory import Fresh
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.expressions import check_expression
-from sgdtheory.kernels import plain
+from sgdtheory.kernels import functions, plain
 from sgdtheory.kernels.lower import lower
 from sgdtheory.kernels.printer import print_expression
 
 a, b, c = SYMBOLS = sp.symbols("a b c", real=True)
-NAMESPACE = {name: getattr(plain, name) for name in dir(plain) if not name.startswith("_")}
+NAMESPACE = {n: getattr(module, n) for module in (plain, functions) for n in dir(module) if not n.startswith("_")}
 _DIGITS = 40
 _NUDGE = 1e-10
 _UNARY = (
@@ -97,7 +97,7 @@ def run_lowered(expression: sp.Expr, point: tuple[float, ...]) -> float:
     """The expression as kernels compute it: shared subexpressions, products for whole powers, printed text."""
     rest = tuple(sp.Symbol(f"g{i}", real=True) for i in range(3))
     dynamics = Dynamics(SYMBOLS, (), SYMBOLS, (expression, a, b), Fresh(), rest, rest, ())
-    block = lower(dynamics, None).example_gradient
+    block = lower(dynamics, None).example_terms
     values = {f"s{i}": np.float64(value) for i, value in enumerate(point)}
     for symbol, value in block.assignments:
         with np.errstate(all="ignore"):

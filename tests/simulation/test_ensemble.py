@@ -29,6 +29,7 @@ from sgdtheory import (
     simulate,
 )
 from sgdtheory.simulation.provenance import key_of, seed_sequence
+from sgdtheory.symbols import step as t
 
 XS, YS = [0.3, -1.2, 0.8, 2.0, -0.4], [1.0, 0.0, -0.5, 0.25, 1.5]
 FRESH = Problem("(y - w*x)**2/2", ["w"], Fresh(x=Normal(), y=Normal(0, 0.5)))
@@ -260,6 +261,7 @@ def test_memory_and_names_survive_a_file(tmp_path: pathlib.Path) -> None:
 OPEN = Problem(sp.Symbol("a", real=True) * sp.Symbol("w", real=True) ** 2, ["w"])
 BOUND = OPEN.bind(a=1)
 SAMPLES = on_samples("one epoch")
+MANY = Momentum(np.linspace(0.01, 0.1, 1000), np.linspace(0, 0.9, 1000))
 GOOD: dict[str, Any] = {"steps": 2, "replicas": 2, "init": 1.0, "rng": 0}
 
 
@@ -330,6 +332,19 @@ GOOD: dict[str, Any] = {"steps": 2, "replicas": 2, "init": 1.0, "rng": 0}
         ({"problem": SAMPLES, "batch_size": 6}, r"batch_size: got 6; allowed: at most the 5 samples"),
         ({"problem": SAMPLES, "batch_size": 2, "steps": 3}, r"steps: got 3; allowed: at most 2 steps: one epoch"),
         ({"problem": on_samples("reshuffle"), "batch_size": 6}, r"batch_size: got 6"),
+        (
+            {"problem": on_samples("without replacement"), "batch_size": 6},
+            r"batch_size: got 6; .*sample with replacement",
+        ),
+        ({"problem": on_samples("without replacement"), "batch_size": [2, 6]}, r"batch_size: got 6"),
+        ({"optimizer": SGD(0.1 - 0.05 * t), "steps": 5}, r"lr: got -0\.05\d* at step 3; allowed: a schedule in"),
+        ({"optimizer": SGD(1 / (t - 3) ** 2), "steps": 5}, r"lr: got inf at step 3; allowed: a schedule in"),
+        ({"optimizer": SGD(sp.sqrt(3 - t)), "steps": 5}, r"lr: got nan at step 4; allowed: a schedule in"),
+        ({"optimizer": Momentum(0.1, t / 4), "steps": 5}, r"momentum: got 1\.25 at step 5; allowed: a schedule in"),
+        (
+            {"optimizer": MANY, "keep": "moments"},
+            r"sweep: got 1000 lr × 1000 momentum = 1000000 points; allowed: at most",
+        ),
         ({"problem": on_samples("full batch"), "batch_size": 4}, r"batch_size: got 4; allowed: 5 or None"),
         ({"steps": 10**6, "replicas": 10**6}, r"replicas, record: got 1000000 replicas × 1000001 recorded steps"),
         ({"steps": 2**32 - 1, "replicas": 1}, r"replicas, record: got 1 replicas × 4294967296 recorded steps"),
@@ -340,12 +355,12 @@ GOOD: dict[str, Any] = {"steps": 2, "replicas": 2, "init": 1.0, "rng": 0}
 def test_what_cannot_be_meant_is_refused_before_any_work(
     changed: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sgdtheory.simulation import blocks
+    from sgdtheory.simulation import execution
 
     def work(*_: object) -> None:
         raise AssertionError("work has begun")
 
-    monkeypatch.setattr(blocks, "run_block", work)
+    monkeypatch.setattr(execution, "run_block", work)
     settings = {"problem": BOUND, "optimizer": SGD(lr=0.1), **GOOD, **changed}
     with pytest.raises(ArgumentError, match=message):
         simulate(**settings)
@@ -357,11 +372,11 @@ def test_unknown_arguments_are_refused_by_python() -> None:
 
 
 def test_an_error_in_a_worker_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sgdtheory.simulation import blocks
+    from sgdtheory.simulation import execution
 
     def fail(job: object, first: int, count: int) -> None:
         raise MemoryError(f"block at {first}")
 
-    monkeypatch.setattr(blocks, "run_block", fail)
+    monkeypatch.setattr(execution, "run_block", fail)
     with pytest.raises(MemoryError, match="block at"):
         simulate(BOUND, SGD(lr=0.1), **GOOD)

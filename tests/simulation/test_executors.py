@@ -1,13 +1,14 @@
-"""Wherever blocks run, whoever dies or interrupts: the same numbers, or fewer of them and said so."""
+"""Wherever blocks run and whoever dies: the same numbers, and whoever is told of it is told once."""
 
 from __future__ import annotations
 
-import _thread
 import io
 import multiprocessing
 import os
+import pickle
 import sys
-import time
+import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
@@ -15,12 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from ensembles import watched
+from ensembles import plain, watched
 from plain_twin import assert_same_numbers
 
-from sgdtheory import SGD, ArgumentError
-from sgdtheory.simulation import blocks
-from sgdtheory.simulation.results import Collector
+from sgdtheory import SGD, ArgumentError, LostBlocksWarning
+from sgdtheory import step as t
+from sgdtheory.simulation import execution, progress
 from sgdtheory.simulation.summaries import GROUP
 
 CUT: dict[str, Any] = {"replicas": 100, "block_size": 16}
@@ -114,7 +115,8 @@ class Mortal(Executor):
 @pytest.mark.parametrize("first", [0, 48, 96])
 def test_a_worker_that_dies_takes_no_numbers_with_it(reference: xr.Dataset, first: int) -> None:
     with spawned(1) as pool:
-        run = watched(WILD, executor=Mortal(pool, first), **CUT)
+        with pytest.warns(LostBlocksWarning, match=r"of 7 blocks were lost .* with the same numbers"):
+            run = watched(WILD, executor=Mortal(pool, first), **CUT)
         with pytest.raises(BrokenExecutor):  # it did die
             pool.submit(int)
     assert_same_numbers(run, reference)
@@ -138,7 +140,24 @@ class Broken(Executor):
 
 @pytest.mark.parametrize("alive", [0, 1, 5])
 def test_a_pool_that_breaks_while_it_is_filled_loses_nothing(reference: xr.Dataset, alive: int) -> None:
-    assert_same_numbers(watched(WILD, executor=Broken(alive), **CUT), reference)
+    with pytest.warns(LostBlocksWarning, match=rf"^{7 - alive} of 7 blocks were lost .*all workers died") as told:
+        assert_same_numbers(watched(WILD, executor=Broken(alive), **CUT), reference)
+    assert len(told) == 1
+    assert told[0].filename.endswith("ensembles.py")  # it points to whoever called simulate
+
+
+def test_lost_blocks_are_run_at_full_width(reference: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them waits for a second one to run beside it, which one thread alone could never do."""
+    both, run = threading.Barrier(2), execution.run_block
+
+    def beside_another(*arguments: Any) -> Any:
+        both.wait(60)
+        return run(*arguments)
+
+    monkeypatch.setattr(execution, "run_block", beside_another)
+    with pytest.warns(LostBlocksWarning, match="^6 of 6 blocks"):
+        found = watched(WILD, executor=Broken(0), threads=2, replicas=96, block_size=16)
+    assert_same_numbers(found, reference.isel(replica=slice(96)))
 
 
 def test_only_the_lost_block_is_run_again(reference: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,9 +170,10 @@ def test_only_the_lost_block_is_run_again(reference: xr.Dataset, monkeypatch: py
             return lost if arguments[1] == 32 else super().submit(function, *arguments, **keywords)
 
     seen: list[int] = []
-    run = blocks.run_block
-    monkeypatch.setattr(blocks, "run_block", lambda job, first, count: seen.append(first) or run(job, first, count))
-    assert_same_numbers(watched(WILD, executor=LosesOne(-1), **CUT), reference)
+    run = execution.run_block
+    monkeypatch.setattr(execution, "run_block", lambda job, first, count: seen.append(first) or run(job, first, count))
+    with pytest.warns(LostBlocksWarning, match=r"^1 of 7 blocks were lost .*the machine left"):
+        assert_same_numbers(watched(WILD, executor=LosesOne(-1), **CUT), reference)
     assert sorted(seen) == list(range(0, 100, 16))
 
 
@@ -161,7 +181,7 @@ def test_a_fault_of_the_kernel_itself_is_shown(monkeypatch: pytest.MonkeyPatch) 
     def faulty(*_: object) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(blocks, "run_block", faulty)
+    monkeypatch.setattr(execution, "run_block", faulty)
     for executor in (None, Broken(-1)):
         if executor is not None:
             monkeypatch.setattr(executor, "submit", lambda *_: lost_to("planted"))
@@ -175,100 +195,57 @@ def lost_to(message: str) -> Future[Any]:
     return lost
 
 
-# interrupts
+# what is sent and what is held
 
 
-def interrupt_collecting_after(blocks_done: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    add, left = Collector.add, iter(range(blocks_done))
+class Here(Executor):
+    """Runs every block at once, in the foreman's thread, and notes how large its task is."""
 
-    def counted(self: Collector, *arguments: Any) -> None:
-        if next(left, None) is None:
-            raise KeyboardInterrupt
-        add(self, *arguments)
-
-    monkeypatch.setattr(Collector, "add", counted)
-
-
-@pytest.mark.parametrize("done", [0, 1, 3, 6])
-def test_an_interrupt_returns_what_is_finished(
-    reference: xr.Dataset, done: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interrupt_collecting_after(done, monkeypatch)
-    run = watched(WILD, threads=2, **CUT)
-    ran = run.diverged_at.values != -2
-    assert run.attrs["complete"] == 0
-    assert ran.reshape(-1)[:96].reshape(6, 16).all(axis=1).sum() + ran[96:].all() == done
-    assert run.w.values[ran].tobytes() == reference.w.values[ran].tobytes()
-    assert run.diverged_at.values[ran].tobytes() == reference.diverged_at.values[ran].tobytes()
-    assert np.isnan(run.w.values[~ran]).all()
-    assert np.isnan(run.loss.values[~ran]).all()
-    assert (run.crossed.values[~ran] == -2).all()
-    assert run.attrs["diverged"] == int((reference.diverged_at.values[ran] >= 0).sum())
-    assert "interrupted" in run.diverged_at.attrs["meaning"]
-
-
-@pytest.mark.parametrize("done", [0, 2, 3])
-def test_interrupted_moments_are_those_of_the_finished_runs(done: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = {"replicas": 4 * GROUP, "block_size": GROUP}
-    paths = watched(WILD, **settings)
-    interrupt_collecting_after(done, monkeypatch)
-    run = watched(WILD, threads=2, keep="moments", histogram={"w": [0.0, 1.0]}, **settings)
-    ran = run.diverged_at.values != -2
-    assert run.attrs["complete"] == 0
-    assert ran.sum() == done * GROUP
-    values = paths.w.values[ran, :, 0]
-    run = run.sel(quantity="w")
-    assert run.finite.values.tolist() == np.isfinite(values).sum(axis=0).tolist()
-    assert run.histogram_w.sum("bin_w").values.tolist() == run.finite.values.tolist()
-    if done:
-        np.testing.assert_allclose(run["mean"].sel(step=1), values[:, 1].mean(), rtol=1e-12)
-    else:
-        assert np.isnan(run["mean"]).all()
-
-
-def test_a_swept_run_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    full = watched(SGD([0.1, 0.9]), **CUT)
-    interrupt_collecting_after(9, monkeypatch)
-    run = watched(SGD([0.1, 0.9]), threads=1, **CUT)
-    ran = run.diverged_at.values != -2
-    assert 0 < ran.sum() < ran.size
-    assert run.w.values[ran].tobytes() == full.w.values[ran].tobytes()
-    assert run.diverged.values.tolist() == ((full.diverged_at.values >= 0) & ran).sum(axis=1).tolist()
-
-
-class Interrupting(ThreadPoolExecutor):
-    """Presses Ctrl-C while a block runs, which takes longer than anybody waits."""
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
-        if arguments[1] != 48:
-            return super().submit(function, *arguments, **keywords)
-
-        def pressed() -> None:
-            time.sleep(0.3)  # so that the blocks before it are collected
-            _thread.interrupt_main()
-            time.sleep(0.3)
-
-        return super().submit(pressed)
+        self.sizes.append(len(pickle.dumps((function, arguments, keywords))))
+        done: Future[Any] = Future()
+        done.set_result(function(*arguments, **keywords))
+        return done
 
 
-def test_a_signal_ends_a_run(reference: xr.Dataset) -> None:
-    with Interrupting(1) as pool:
-        run = watched(WILD, executor=pool, **CUT)
-    ran = run.diverged_at.values != -2
-    assert run.attrs["complete"] == 0
-    assert ran[:48].all()  # one worker, in order
-    assert not ran[48:].any()
-    assert run.w.values[ran].tobytes() == reference.w.values[ran].tobytes()
-    assert_same_numbers(watched(WILD, **CUT), reference)  # and nothing is left behind
+def test_a_block_is_sent_what_it_needs_alone() -> None:
+    """Neither the other blocks' starting points, nor a schedule of many steps."""
+    replicas, steps, size = 4096, 20_000, 64
+    here = Here()
+    points = np.linspace(-1, 1, replicas)[:, None]
+    settings: dict[str, Any] = {"replicas": replicas, "steps": steps, "init": points, "record": [0, steps]}
+    run = plain(SGD(0.001 / t), executor=here, block_size=size, **settings)
+    own, text, rest = 8 * size, 20_000, 4_000
+    assert len(here.sizes) == replicas // size
+    assert max(here.sizes) < own + text + rest < min(8 * replicas, 8 * steps)
+    assert run.w.values[:, 0].tobytes() == points.tobytes()
 
 
-def test_other_exceptions_are_no_interrupts(monkeypatch: pytest.MonkeyPatch) -> None:
-    def planted(*_: object) -> None:
-        raise SystemExit(3)
+def test_a_schedule_is_the_same_where_it_is_worked_out_again(processes: Executor) -> None:
+    assert_same_numbers(plain(SGD(0.3 / t**0.5), executor=processes, block_size=16), plain(SGD(0.3 / t**0.5)))
 
-    monkeypatch.setattr(Collector, "add", planted)
-    with pytest.raises(SystemExit):
-        watched(**CUT)
+
+def test_paths_are_held_once() -> None:
+    """Of all that a run holds at any time, its result is nearly everything; no finished block waits for another."""
+    settings: dict[str, Any] = {"replicas": 2048, "steps": 511, "threads": 1, "block_size": 32}
+    plain(**settings)  # so that what is loaded only once is there
+    tracemalloc.start()
+    try:
+        run = plain(executor=Here(), **settings)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert run.w.nbytes == 8 * 2048 * 512
+    assert peak < 1.2 * run.w.nbytes
+
+
+def test_variables_share_the_memory_of_one_path() -> None:
+    run = watched(**CUT)
+    assert run.w.values.base is not None
+    assert run.w.values.base is run.loss.values.base
 
 
 # progress
@@ -306,7 +283,7 @@ def test_the_bar_is_for_people_who_wait(
     stream = Terminal() if tty else io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr("rich.progress.Progress", Bar)
-    monkeypatch.setattr(blocks, "_SILENT_SECONDS", seconds)
+    monkeypatch.setattr(progress, "_SILENT_SECONDS", seconds)
     monkeypatch.setattr(Bar, "started", 0)
     watched(progress=wanted, **CUT)
     assert Bar.started == bars
@@ -316,6 +293,6 @@ def test_the_bar_is_for_people_who_wait(
 def test_nothing_is_printed_where_nobody_looks(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "_SILENT_SECONDS", 0.0)
     watched(**CUT)
     assert tuple(capfd.readouterr()) == ("", "")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from plain_twin import assert_same_numbers, simulate_plainly
 
 from sgdtheory import SGD, ArgumentError, Normal, Optimizer, Uniform, landscape
-from sgdtheory.simulation import arguments, blocks
+from sgdtheory.simulation import arguments, blocks, execution
 from sgdtheory.simulation.ensemble import log_steps
 from sgdtheory.simulation.summaries import GROUP, Reduction, Total, summarise
 
@@ -271,8 +271,8 @@ def test_memory_of_moments_does_not_grow_with_the_ensemble(monkeypatch: pytest.M
 
 def test_a_block_is_cut_to_what_its_path_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    run = blocks.run_block
-    monkeypatch.setattr(blocks, "run_block", lambda job, first, count: seen.append(count) or run(job, first, count))
+    run = execution.run_block
+    monkeypatch.setattr(execution, "run_block", lambda job, first, count: seen.append(count) or run(job, first, count))
     monkeypatch.setattr(blocks, "_LARGEST_PATH", 100 * 13 * 8)
     plain(replicas=1000, threads=1)
     assert max(seen) == 100

@@ -205,12 +205,11 @@ def test_an_unknown_law_is_refused_if_insisted_on() -> None:
     assert batches(sticky_1d(x=Uniform()), 9) == "examples"
 
 
-def test_gradients_through_a_sign_take_one_draw_or_none() -> None:
+def test_gradients_through_a_sign_take_one_draw() -> None:
     """Q(w)x − y with x = ±1: x² = 1 and the mean of xy is normal of variance σ²/B, whatever the batch."""
+    assert batches(sticky_1d(x=Rademacher()), 1, shortcut=True) == "sufficient statistics"
     assert batches(sticky_1d(x=Rademacher()), 2) == "sufficient statistics"
-    problem = sticky_1d(1, 2, 1, x=Rademacher(), noise_std=0)
-    run = simulate_plainly(problem, SGD(lr=0.1), steps=1, init=0, batch_size=3, rng=0, shortcut=True)
-    assert run.w.values[0, 1, 0] == pytest.approx(-0.1 * float(problem.gradient[0].subs(problem.coordinates[0], 0)))
+    assert batches(sticky_1d(x=Rademacher(), noise_std=0), 2) == "examples"
 
 
 @pytest.mark.parametrize("loss", ["(w - y)**2/2", "w**2/2 - 3*w + z"])

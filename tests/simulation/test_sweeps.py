@@ -12,7 +12,7 @@ import xarray as xr
 from ensembles import WELL, a, plain, w, watched
 from plain_twin import simulate_plainly
 
-from sgdtheory import SGD, ArgumentError, Dataset, Momentum, Problem, landscape, simulate
+from sgdtheory import SGD, ArgumentError, Dataset, Momentum, Optimizer, Problem, landscape, numeric_loss, simulate
 from sgdtheory.optimizers import Adam, RMSProp, with_weight_decay
 from sgdtheory.simulation import arguments
 from sgdtheory.symbols import step as t
@@ -214,3 +214,71 @@ def test_a_formula_needs_one_value() -> None:
     with pytest.raises(ArgumentError, match=r"^lr: got .*; allowed: one value here"):
         _ = SGD([0.1, 0.2]).values
     assert a in WELL.free_parameters
+
+
+# hyperparameters in the problem's parameters
+
+
+def test_a_learning_rate_in_a_parameter_of_the_problem() -> None:
+    """One step at the learning rate 1/h ends in the minimum of ½hw², whatever h is."""
+    h = sp.Symbol("h", positive=True)
+    run = simulate(landscape(h * w**2 / 2, [w]), SGD(1 / h), steps=1, init=3.0, parameters={"h": [0.5, 2, 7]})
+    assert run.w.sel(step=1).values == pytest.approx(0, abs=1e-15)
+    assert run.attrs["lr"] == "1/h"
+    assert run.lr_sharpness_start_max.values == pytest.approx(1)
+    fixed = simulate(landscape(h * w**2 / 2, [w]), SGD(0.5 / h), steps=1, init=3.0, parameters={"h": 4})
+    assert fixed.attrs["lr"] == 0.125
+    assert fixed.w.values[0, :, 0].tolist() == [3.0, 1.5]
+
+
+def test_parameters_in_hyperparameters_are_matched_by_name_and_may_be_scheduled() -> None:
+    h = sp.Symbol("h")
+    run = simulate(landscape("h*w**2/2", ["w"]), SGD(1 / (h * t)), steps=2, init=1.0, parameters={"h": [1.0, 2.0]})
+    assert run.w.values[:, 0, :, 0].tolist() == [[1, 0, 0], [1, 0, 0]]
+    momentum = simulate(landscape("h*w**2/2", ["w"]), Momentum(0.1, h / 4), steps=3, init=1, parameters={"h": [1, 2]})
+    for value in (1, 2):
+        bound = simulate(landscape("h*w**2/2", ["w"]).bind(h=value), Momentum(0.1, value / 4), steps=3, init=1)
+        assert momentum.w.sel(h=value).values.tobytes() == bound.w.values.tobytes()
+
+
+def test_what_follows_from_a_hyperparameter_follows_from_the_parameter() -> None:
+    h = sp.Symbol("h")
+    run = simulate(landscape("h*w**2/2", ["w"]), Adam(0.1, 1 - h / 4, 0.9), steps=3, init=1, parameters={"h": [1, 2]})
+    bound = simulate(landscape("w**2", ["w"]), Adam(0.1, 0.5, 0.9), steps=3, init=1)
+    np.testing.assert_allclose(run.w.sel(h=2).values, bound.w.values, rtol=1e-14)
+
+
+def test_a_parameter_called_t_is_not_the_step() -> None:
+    run = simulate(landscape("t*w**2/2", ["w"]), SGD(1 / t), steps=2, init=1.0, parameters={"t": 0.5})
+    assert run.w.values[0, :, 0].tolist() == [1.0, 0.5, 0.375]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (SGD(sp.Symbol("h") - 2), r"lr: got -1.0.*; allowed: a number > 0"),
+        (Momentum(0.1, sp.Symbol("h")), r"momentum: got 1.0"),
+        (SGD(1 / sp.Symbol("k")), r"lr: got 1/k; allowed: a number. Fix: give k a number"),
+    ],
+)
+def test_a_parameter_that_leads_out_of_a_domain_is_refused(optimizer: Optimizer, message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^{message}"):
+        simulate(landscape("h*w**2/2", ["w"]), optimizer, steps=1, init=1, parameters={"h": 1.0})
+
+
+# parameters in text
+
+
+def test_names_in_text_that_are_no_coordinates_are_parameters() -> None:
+    problem = landscape("a*w**2/2", ["w"])
+    assert [s.name for s in problem.free_parameters] == ["a"]
+    run = simulate(problem, SGD(0.5), steps=1, init=1.0, parameters={"a": [1, 2]})
+    assert run.w.sel(step=1).values[:, 0, 0].tolist() == [0.5, 0.0]
+
+
+def test_a_misspelt_coordinate_is_named_with_those_there_are() -> None:
+    message = r"parameters without a value: wieght; .*misspelt: coordinates and data are weight, xi_weight\.$"
+    with pytest.raises(ArgumentError, match=message):
+        simulate(landscape("wieght**2", ["weight"], noise_std=1), SGD(0.5), steps=1, init=1.0)
+    with pytest.raises(ArgumentError, match=r"wieght; .*misspelt: coordinates are weight\.$"):
+        numeric_loss(landscape("wieght**2", ["weight"]))

@@ -1,0 +1,125 @@
+"""What every compiled kernel calls, as one module of generated text: random numbers, functions, and what compiles them.
+
+It is compiled once and cached under the hash of its text. A kernel imports it by that name, so that none can be stale,
+and only what is the kernel's own is compiled with it; what it calls is inlined all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from functools import cache
+
+from sgdtheory.kernels import functions, random
+
+MATH = "acos, asin, atan, cos, cosh, erf, inf, isfinite, nan, pow, sin, sinh, sqrt, tan"
+"""What kernels use of `math`."""
+PRIMITIVES = "bits, bits32, f32, float_of, fma, i32, single_of, u32"
+"""Operations on words and floats that neither Python nor numba has under one name."""
+_ENTRIES = (
+    random.begin_stream,
+    random.fill_uniforms,
+    random.fill_normals,
+    random.fill_single_normals,
+    random.fill_chi_squares,
+    functions.exp,
+    functions.log,
+    functions.tanh,
+)
+"""What kernels call, and what is therefore cached compiled; the rest is inlined into these."""
+ENTRIES = tuple(function.__name__ for function in _ENTRIES)
+
+_HEAD = f"""
+from math import {MATH}
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+# inlined by force: a call left standing would keep a loop over replicas from becoming vector instructions;
+# no wrappers: nobody calls these from Python, and the wrappers cost half the compile time
+_inlined = {{"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}}
+inline, cached = njit(**_inlined), njit(cache=True, **_inlined)
+compiled = njit(
+    "void(i8[::1], i8, f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], i8, i8[::1], f8[:, ::1], i8[::1], "
+    "f8[:, :, ::1], i8[::1], i8[:, ::1])",
+    nogil=True, error_model="numpy",
+)
+
+
+@intrinsic
+def u32(context, x):
+    def generate(_, builder, signature, arguments):
+        narrow = signature.args[0].bitwidth <= 32
+        return arguments[0] if narrow else builder.trunc(arguments[0], ir.IntType(32))
+
+    return types.uint32(x), generate
+
+
+@intrinsic
+def i32(context, x):
+    def generate(_, builder, signature, arguments):
+        narrow = signature.args[0].bitwidth <= 32
+        return arguments[0] if narrow else builder.trunc(arguments[0], ir.IntType(32))
+
+    return types.int32(x), generate
+
+
+@intrinsic
+def fma(context, a, b, c):
+    return a(a, b, c), lambda _, builder, signature, arguments: builder.fma(*arguments)
+
+
+f32 = np.float32
+
+
+@intrinsic
+def bits32(context, x):
+    return types.int32(types.float32), lambda _, builder, signature, a: builder.bitcast(a[0], ir.IntType(32))
+
+
+@intrinsic
+def single_of(context, i):
+    def generate(_, builder, signature, arguments):
+        narrow = signature.args[0].bitwidth <= 32
+        word = arguments[0] if narrow else builder.trunc(arguments[0], ir.IntType(32))
+        return builder.bitcast(word, ir.FloatType())
+
+    return types.float32(i), generate
+
+
+@intrinsic
+def bits(context, x):
+    return types.int64(types.float64), lambda _, builder, signature, a: builder.bitcast(a[0], ir.IntType(64))
+
+
+@intrinsic
+def float_of(context, i):
+    return types.float64(types.int64), lambda _, builder, signature, a: builder.bitcast(a[0], ir.DoubleType())
+"""
+
+
+@cache
+def library_source() -> str:
+    """Return the text of the library."""
+    ours = (*random.FUNCTIONS, *functions.FUNCTIONS)
+    written = (f"@{'cached' if f in _ENTRIES else 'inline'}\n{_plain_source(f)}" for f in ours)
+    parts = ['"""Generated: random numbers and functions that kernels inline."""', _HEAD, *written]
+    return "\n\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+@cache
+def library_name() -> str:
+    """Return the name kernels import the library by: what it is called changes with every letter of it."""
+    return f"sgdtheory_library_{hashlib.sha256(library_source().encode()).hexdigest()[:20]}"
+
+
+def _plain_source(function: object) -> str:
+    """Return a function's source without its docstring and annotations."""
+    text = inspect.getsource(function)  # type: ignore[arg-type]
+    head, body = re.split(r"\) -> .*:\n", text, maxsplit=1)
+    head = re.sub(r": [\w.]+(\[[\w.]+\])?(?=[,\n]|$)", "", head)
+    body = re.sub(r'^    """.*?"""\n', "", body, flags=re.DOTALL)
+    return f"{head}):\n{body}"
