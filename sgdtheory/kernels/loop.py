@@ -91,7 +91,8 @@ def looks_nowhere_else(program: Program) -> bool:
 
 def _together(program: Program) -> int:
     """Return how many draws of data are made together, so that none of a pair of normal numbers is wasted."""
-    return 2 if program.data and program.data.normals % 2 and not program.by_rows else 1
+    shared = program.sampling == "batch means" or not program.by_rows  # by two steps, or by two examples
+    return 2 if program.data and program.data.normals % 2 and shared else 1
 
 
 def _even(count: int) -> int:

@@ -21,6 +21,7 @@ from sgdtheory import (
     Problem,
     Rademacher,
     Uniform,
+    linear_regression,
     make_dynamics,
     scalar_mean,
     simulate,
@@ -150,6 +151,17 @@ def test_the_long_run_is_the_one_derived() -> None:
         test = mean_test((run.w.values[:, 0] @ v) ** 2, float(v @ exact @ v), ALPHA)
         assert test.p_value >= ALPHA
         assert test.detectable < 0.05
+
+
+@pytest.mark.parametrize("features", [10, 11])
+def test_many_sums_are_kept_apart(features: int) -> None:
+    """65 and 77 normal numbers a step, shared by two steps, in rows: a huge batch follows the exact gradient."""
+    problem, lr, batch = linear_regression(features, teacher=1), 0.1, 10**8
+    run = simulate_plainly(
+        problem, SGD(lr=lr), steps=3, replicas=4, init=0, batch_size=batch, record=[1, 2, 3], rng=7, shortcut=True
+    )
+    for k, step in enumerate((1, 2, 3)):
+        np.testing.assert_allclose(run.w.values[:, k], 1 - (1 - lr) ** step, atol=10 * np.sqrt(features / batch))
 
 
 @pytest.mark.parametrize(("coordinate", "mean"), [("m0", "a"), ("w", "n0"), ("n0", "k0"), ("w", "m"), ("B", "n1")])
