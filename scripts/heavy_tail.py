@@ -48,7 +48,7 @@ class Tail(NamedTuple):
 def long_run(lr: float, replicas: int, rng: np.random.SeedSequence) -> Tail:
     """Run SGD from the minimum until the tail shown is there."""
     run = sgd.simulate(
-        sgd.linear_regression((1,), noise_std=1),
+        sgd.linear_regression(1),
         sgd.SGD(lr=lr),
         steps=80,
         replicas=replicas,

@@ -46,7 +46,7 @@ class Step(NamedTuple):
 
 def one_step(dimension: int, batch_size: int, replicas: int, rng: np.random.SeedSequence) -> Step:
     """Simulate one step of learning rate 1 from a unit vector; Xw is what it subtracts."""
-    problem = sgd.linear_regression((1,) * dimension, noise_std=0)
+    problem = sgd.linear_regression(dimension, noise_std=0)
     start = np.full(dimension, dimension**-0.5)
     run = sgd.simulate(
         problem, sgd.SGD(lr=1), steps=1, replicas=replicas, init=np.tile(start, (replicas, 1)), record=[1],

@@ -14,8 +14,17 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "claim": ("Assumption", "Claim", "Ensemble", "Identity", "Mutant", "Order", "Property", "Recursion", "Sample"),
+    "catalogue": (
+        "deep_linear",
+        "linear_regression",
+        "logistic_regression",
+        "quadratic",
+        "scalar_mean",
+        "single_feature",
+        "sticky_1d",
+        "sticky_2d",
+    ),
     "derived_algorithm": ("DerivedSGD", "PrintedDerivedSGD"),
-    "catalogue": ("linear_regression", "quadratic", "scalar_mean", "single_feature", "sticky_1d", "sticky_2d"),
     "dynamics": ("Dynamics", "make_dynamics"),
     "errors": ("ArgumentError", "LostBlocksWarning", "NoClosedFormError"),
     "expressions": ("parse",),

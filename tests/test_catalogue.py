@@ -16,6 +16,9 @@ from sgdtheory import (
     Problem,
     Rademacher,
     Uniform,
+    deep_linear,
+    linear_regression,
+    logistic_regression,
     make_dynamics,
     quadratic,
     scalar_mean,
@@ -24,6 +27,7 @@ from sgdtheory import (
     sticky_2d,
 )
 from sgdtheory.catalogue import CATALOGUE
+from sgdtheory.derive.sufficient import batch_means
 from sgdtheory.testing import hessian_and_noise, polynomials, rationals, spd_matrices
 
 σ = sp.Symbol("sigma", positive=True)
@@ -134,6 +138,91 @@ def test_scalar_mean() -> None:
     assert (sp.expand(problem.gradient[0]), problem.hessian[0], problem.gradient_noise[0]) == (β - m, 1, σ**2)
 
 
+CONVENTIONS = pytest.mark.parametrize(("convention", "factor"), [("half squared error", 1), ("squared error", 2)])
+
+
+@CONVENTIONS
+@DIMENSIONS
+@settings(max_examples=5)
+@given(st.data())
+def test_linear_regression_has_the_closed_forms_it_states(
+    d: int, convention: str, factor: int, data: st.DataObject
+) -> None:
+    """L = ½(ΔᵀHΔ + σ²), H = diag(s²), C = (σ² + ΔᵀHΔ)H + HΔΔᵀH with the ½; ×2, ×2 and ×4 without."""
+    stds, teacher = ([data.draw(rationals(0, 3)) for _ in range(d)] for _ in range(2))
+    problem = linear_regression(d, σ, stds=stds, teacher=teacher, convention=convention)
+    assert [w.name for w in problem.coordinates] == (["w"] if d == 1 else [f"w{i}" for i in range(1, d + 1)])
+    gap, hessian = sp.Matrix(problem.coordinates) - sp.Matrix(teacher), sp.diag(*(s**2 for s in stds))
+    square = (gap.T * hessian * gap)[0]
+    assert sp.expand(problem.loss - factor * (square + σ**2) / 2) == 0
+    assert problem.hessian == factor * hessian
+    noise = (σ**2 + square) * hessian + hessian * gap * gap.T * hessian
+    assert (problem.gradient_noise - factor**2 * noise).expand().is_zero_matrix
+    assert problem.convention == convention
+
+
+def test_a_teacher_may_be_a_parameter_and_one_number_holds_for_all_features() -> None:
+    t = sp.Symbol("t", real=True)
+    problem = linear_regression(3, 0, stds=2, teacher=t)
+    assert problem.free_parameters == (t,)
+    assert sp.expand(problem.loss - 2 * sum((w - t) ** 2 for w in problem.coordinates)) == 0
+    assert problem.bind(t=1).parameters == ((t, 1),)
+
+
+def test_batches_of_a_linear_regression_are_known_by_their_sums() -> None:
+    """d(d + 1)/2 normal numbers and d of χ², the labels' noise being one more normal row."""
+    means = batch_means(make_dynamics(linear_regression(3), SGD()))
+    assert means is not None
+    assert (len(means.normals), [fewer for _, fewer in means.chi_squares]) == (6, [0, 1, 2])
+
+
+@CONVENTIONS
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_deep_linear_at_a_minimum(depth: int, convention: str, factor: int) -> None:
+    """Hessian s²c² (1/wᵢ)(1/wⱼ) on w1⋯wk = c: of rank one, its trace is the sharpness."""
+    c, s = sp.symbols("c s", positive=True)
+    problem = deep_linear(depth, c, convention=convention, x=Normal(0, s))
+    w = problem.coordinates
+    at = {w[-1]: c / sp.Mul(*w[:-1])}
+    inverse = sp.Matrix([1 / v for v in w]).xreplace(at)
+    expected = factor * s**2 * c**2 * inverse * inverse.T
+    assert (problem.hessian.xreplace(at) - expected).applyfunc(sp.simplify).is_zero_matrix
+    assert problem.gradient.xreplace(at).applyfunc(sp.simplify).is_zero_matrix
+
+
+def test_gradient_flow_of_a_deep_linear_chain_keeps_differences_of_squares() -> None:
+    """d(wᵢ² − wⱼ²)/dt = −2(wᵢ ∂ᵢL − wⱼ ∂ⱼL) = 0."""
+    problem = deep_linear(3)
+    rates = [sp.expand(w * g) for w, g in zip(problem.coordinates, problem.gradient, strict=True)]
+    assert rates[0] == rates[1] == rates[2] != 0
+
+
+@settings(max_examples=5)
+@given(st.lists(rationals(), min_size=2, max_size=2), st.integers(0, 1000))
+def test_logistic_regression_against_sums_written_out(at: list[sp.Rational], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(4, 2)), rng.choice([-1, 1], 4)
+    problem = logistic_regression(Dataset(a=x[:, 0], y=y, b=x[:, 1]))
+    wrong = 1 / (1 + np.exp(y * (x @ np.array(at, dtype=float))))
+    where = dict(zip(problem.coordinates, at, strict=True))
+
+    def value(matrix: sp.Matrix) -> np.ndarray:
+        return np.array(matrix.xreplace(where).evalf(), dtype=float)
+
+    rows = -y[:, None] * x * wrong[:, None]
+    np.testing.assert_allclose(float(problem.loss.xreplace(where)), -np.log(1 - wrong).mean(), rtol=1e-12)
+    np.testing.assert_allclose(value(problem.gradient)[:, 0], rows.mean(0), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(value(problem.hessian), x.T @ (x * (wrong * (1 - wrong))[:, None]) / 4, atol=1e-9)
+
+
+def test_where_nothing_is_learned_yet_logistic_regression_is_indifferent() -> None:
+    """At w = 0: L = log 2, gradient −½ mean(yx), Hessian ¼ mean(xxᵀ)."""
+    problem = logistic_regression()
+    at = {problem.coordinates[0]: sp.S.Zero}
+    assert float(problem.loss.xreplace(at)) == pytest.approx(np.log(2))
+    assert (float(problem.gradient[0].xreplace(at)), float(problem.hessian[0].xreplace(at))) == (-0.25, 0.625)
+
+
 def test_a_data_set_in_place_of_fresh_data() -> None:
     data = Dataset(x=[1, 2], y=[0, 1])
     problem = single_feature("w1", ["w1"], data=data)
@@ -186,6 +275,22 @@ def test_degrees_may_be_numpy_integers() -> None:
         (lambda: sticky_1d(1, 2, -1.8), "w0", "-1.8"),
         (lambda: sticky_1d(1, 2, "1.8"), "w0", "'1.8'"),
         (lambda: sticky_2d(1, 0), "a", "0"),
+        (lambda: linear_regression(0), "features", "0"),
+        (lambda: linear_regression(2, -1), "noise_std", "-1"),
+        (lambda: linear_regression(2, stds=[1, -1]), "stds", "-1"),
+        (lambda: linear_regression(2, stds=[1]), "stds", "1 numbers"),
+        (lambda: linear_regression(2, teacher=[1, 2, 3]), "teacher", "3 numbers"),
+        (lambda: linear_regression(2, teacher="1"), "teacher", "'1'"),
+        (lambda: linear_regression(1, teacher=sp.Symbol("w")), "teacher", "w"),
+        (lambda: linear_regression(convention="as given"), "convention", "as given"),
+        (lambda: logistic_regression([1, 2]), "data", "[1, 2]"),
+        (lambda: logistic_regression(Dataset(x=[1], z=[1])), "data", "Dataset(x, z"),
+        (lambda: logistic_regression(Dataset(y=[1])), "data", "Dataset(y"),
+        (lambda: logistic_regression(Dataset(x=[1, 2], y=[0, 1])), "data", "the label 0.0"),
+        (lambda: deep_linear(0), "depth", "0"),
+        (lambda: deep_linear(2, sp.Symbol("w2")), "teacher", "w2"),
+        (lambda: deep_linear(2, sp.Symbol("x")), "q", "x"),
+        (lambda: deep_linear(convention="half"), "convention", "half"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_named(make: object, argument: str, value: str) -> None:

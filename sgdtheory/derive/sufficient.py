@@ -7,17 +7,23 @@ the cost of a step no longer grows with the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.dynamics import Dynamics
-from sgdtheory.laws import Fresh, Normal, data_polynomial
+from sgdtheory.laws import Fresh, Normal, Rademacher, data_polynomial
 
 Powers = tuple[int, ...]
 B = symbols.batch_size
+
+_CHI_SQUARE_COST = 3
+_ONE = -1
+"""Stands among the indices of data symbols for the constant 1, which is what a linear monomial is multiplied with."""
+_KEPT_ORDERS = 256
+"""Partial orders looked at, of each length: all there are for up to 10 symbols."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,39 @@ class BatchMeans:
     normals: tuple[sp.Symbol, ...]
     chi_squares: tuple[tuple[sp.Symbol, int], ...]
 
+    @property
+    def cost(self) -> int:
+        """What the draws of a step cost, in normal numbers; a χ² number costs about three."""
+        return len(self.normals) + _CHI_SQUARE_COST * len(self.chi_squares)
+
+    @property
+    def least_batch(self) -> int:
+        """The smallest batch they can be drawn for: a χ² number is drawn with two degrees of freedom or more."""
+        return max((fewer + 2 for _, fewer in self.chi_squares), default=1)
+
 
 def batch_means(dynamics: Dynamics) -> BatchMeans | None:
     """Return the law of a batch's sufficient statistics, or None where it is not known here.
 
-    Known is the law of one normal feature x with any number of independent normal partners y: sums of x, x², y and xy,
-    beside others independent of them. With x = μ + σz and Σ(z − z̄)² = c, the numbers √B z̄, c, √B ζ̄ and
-    Σ(z − z̄)ζ/√c are independent, standard normal but for c ~ χ²(B − 1), whatever the labels' noise ζ.
+    Known is the joint law of the means of all monomials up to degree two in independent normal numbers, by Bartlett's
+    decomposition of the Wishart law. The B values of a data symbol x = μ + σz are a vector of B numbers. In an
+    orthonormal basis that begins with the constant vector and goes on, as Gram and Schmidt do, with the vectors of
+    x₁, x₂, …, it is, over √B,
+
+        (μ + σ n/√B, σ n′/√B, σ n″/√B, …, σ √(c/B), 0, …):
+
+    z has no preferred direction, so its components along earlier directions are standard normal numbers, whatever
+    these are, and c, the square of what is left of it, is χ² with as many degrees of freedom fewer than B as there
+    are earlier directions. All are independent. The means of x and of xy are the products of such a vector with that
+    of the constant, (1, 0, …), and with another such vector. Three things save draws:
+
+    - A symbol that meets earlier ones alone, never itself, ends with its component along the last of them: it needs
+      no χ² number. The order is chosen that takes the fewest draws.
+    - Where all means are 0 and all monomials are of degree two the basis need not begin with the constant.
+    - Symbols that no chain of products connects are independent and have bases of their own.
+
+    A fair sign r among normal numbers of mean 0 stands for the constant where all monomials are of degree two: the
+    products of r with the others have together the law of the others, and r² = 1.
 
     Parameters
     ----------
@@ -60,20 +92,27 @@ def batch_means(dynamics: Dynamics) -> BatchMeans | None:
     -------
     BatchMeans or None
 
+    References
+    ----------
+    Bartlett (1933), On the theory of statistical regression.
+
     Examples
     --------
     >>> from sgdtheory import SGD, make_dynamics, scalar_mean
     >>> means = batch_means(make_dynamics(scalar_mean(noise_std=1), SGD()))
     >>> means.values, means.gradient
-    ((n0/sqrt(B),), (beta - m0,))
+    ((n[0]/sqrt(B),), (beta - m[y],))
     """
-    if not isinstance(dynamics.data, Fresh) or not dynamics.data.symbols:
+    data = dynamics.data
+    if not isinstance(data, Fresh) or not data.symbols or B in dict(dynamics.parameters):
         return None
-    polynomials = [data_polynomial(g, dynamics.data.symbols) for g in dynamics.example_gradient]
-    laws = [law for _, law in dynamics.data.laws if isinstance(law, Normal)]
-    if any(p is None for p in polynomials) or len(laws) < len(dynamics.data.laws):
-        return None
+    certain = {s: law.mean for s, law in data.laws if isinstance(law, Normal) and law.std.is_zero}
+    polynomials = [data_polynomial(g.xreplace(certain), data.symbols) for g in dynamics.example_gradient]
     monomials = sorted({powers for p in polynomials for powers, _ in p or () if any(powers)})
+    laws = {i: law for i, (_, law) in enumerate(data.laws) if isinstance(law, (Normal, Rademacher))}
+    used = {i for powers in monomials for i in _factors(powers)}
+    if None in polynomials or not used or not used <= laws.keys() or any(sum(powers) > 2 for powers in monomials):
+        return None
     draws = _Draws()
     means: dict[Powers, sp.Expr] = {}
     for part in _independent_parts(monomials):
@@ -81,8 +120,11 @@ def batch_means(dynamics: Dynamics) -> BatchMeans | None:
         if found is None:
             return None
         means |= found
-    names = {powers: sp.Symbol(f"m{i}", real=True) for i, powers in enumerate(monomials)}
-    one = {(0,) * len(dynamics.data.symbols): sp.S.One}
+    if not draws.normals and not draws.chi_squares:  # squares of signs: nothing to draw
+        return None
+    # brackets, as in the names of an optimizer's buffers, keep these apart from every name a user can give
+    names = {p: sp.Symbol(f"m[{sp.Mul(*(data.symbols[i] for i in _factors(p)))}]", real=True) for p in monomials}
+    one = {(0,) * len(data.symbols): sp.S.One}
     gradient = tuple(sp.Add(*(c * (names | one)[powers] for powers, c in p or ())) for p in polynomials)
     values = tuple(means[powers] for powers in monomials)
     return BatchMeans(tuple(names.values()), values, gradient, tuple(draws.normals), tuple(draws.chi_squares))
@@ -96,13 +138,18 @@ class _Draws:
         self.chi_squares: list[tuple[sp.Symbol, int]] = []
 
     def normal(self) -> sp.Symbol:
-        self.normals.append(sp.Symbol(f"n{len(self.normals)}", real=True))
+        self.normals.append(sp.Symbol(f"n[{len(self.normals)}]", real=True))
         return self.normals[-1]
 
     def chi_square(self, fewer: int) -> sp.Symbol:
         """Return χ² with B − fewer degrees of freedom."""
-        self.chi_squares.append((sp.Symbol(f"k{len(self.chi_squares)}", nonnegative=True), fewer))
+        self.chi_squares.append((sp.Symbol(f"k[{len(self.chi_squares)}]", nonnegative=True), fewer))
         return self.chi_squares[-1][0]
+
+
+def _factors(powers: Powers) -> list[int]:
+    """Return the indices of a monomial's factors, those of a square twice."""
+    return [i for i, k in enumerate(powers) for _ in range(k)]
 
 
 def _independent_parts(monomials: Iterable[Powers]) -> Iterator[list[Powers]]:
@@ -111,7 +158,7 @@ def _independent_parts(monomials: Iterable[Powers]) -> Iterator[list[Powers]]:
     while rest:
         part, used = [rest.pop(0)], set[int]()
         while True:
-            used |= {i for powers in part for i, k in enumerate(powers) if k}
+            used |= {i for powers in part for i in _factors(powers)}
             linked = [powers for powers in rest if any(powers[i] for i in used)]
             if not linked:
                 break
@@ -120,64 +167,68 @@ def _independent_parts(monomials: Iterable[Powers]) -> Iterator[list[Powers]]:
         yield part
 
 
-def _part_means(part: list[Powers], all_laws: Sequence[Normal], draws: _Draws) -> dict[Powers, sp.Expr] | None:
-    """Return the means of the monomials of one group, or None if they are not those of one feature."""
-    used = sorted({i for powers in part for i, k in enumerate(powers) if k})
-    if len(part) == 1 and sum(part[0]) == 1:
-        law = all_laws[used[0]]
-        return {part[0]: law.transform(draws.normal() / sp.sqrt(B))}
-    feature = next((i for i in used if all(_belongs(powers, i) for powers in part)), None)
-    if feature is None:
-        return None
-    x = all_laws[feature]
-    partners = [i for i in used if i != feature]
-    laws = {i: all_laws[i] for i in partners}
-    centred = x.moment(1) == 0 and all(law.moment(1) == 0 for law in laws.values())
-    if centred and all(powers[feature] and sum(powers) == 2 for powers in part):
-        return _centred(part, feature, x, laws, draws)
-    return _general(part, feature, x, laws, draws)
+def _part_means(
+    part: Sequence[Powers], all_laws: Mapping[int, Normal | Rademacher], draws: _Draws
+) -> dict[Powers, sp.Expr] | None:
+    """Return the means of the monomials of one group, as products of vectors in the basis of `batch_means`, or None."""
+    pairs = {powers: [*_factors(powers), _ONE][:2] for powers in part}
+    used = sorted({i for pair in pairs.values() for i in pair} - {_ONE})
+    laws = {i: law for i in used if isinstance(law := all_laws[i], Normal)}
+    constant = any(_ONE in pair for pair in pairs.values()) or not all(law.mean.is_zero for law in laws.values())
+    if len(laws) < len(used):  # the rest are signs
+        if constant or len(laws) < len(used) - 1:
+            return None
+        pairs = {powers: [i if i in laws else _ONE for i in pair] for powers, pair in pairs.items()}
+        constant = True
+    met = {i: {sum(pair) - i for pair in pairs.values() if i in pair} for i in laws}
+    place = {i: p for p, i in enumerate([_ONE] * constant + _best_order(met))}
+    vectors: dict[int, list[sp.Expr]] = {_ONE: [sp.S.One]}
+    for i in laws:
+        before = place[i] if i in place else 1 + max(place[j] for j in met[i])
+        z = [draws.normal() for _ in range(before)]
+        if i in place:
+            z.append(sp.sqrt(draws.chi_square(before)))
+        vectors[i] = [laws[i].std * component / sp.sqrt(B) for component in z]
+        vectors[i][0] += laws[i].mean
+    return {
+        powers: sp.Add(*(a * b for a, b in zip(vectors[i], vectors[j], strict=False)))  # beyond the shorter are zeros
+        for powers, (i, j) in pairs.items()
+    }
 
 
-def _belongs(powers: Powers, feature: int) -> bool:
-    """Whether a monomial is x, x², y or xy for the feature x."""
-    others = [k for i, k in enumerate(powers) if i != feature]
-    return sum(powers) <= 2 and sum(others) <= 1
+def _best_order(met: Mapping[int, Set[int]]) -> list[int]:
+    """Return the symbols that get a direction of their own, in the order that takes the fewest draws.
 
+    Each of these takes a normal number for every direction before it and a χ² number; every other symbol meets these
+    alone and takes a normal number for every direction up to the last of them.
 
-def _centred(
-    part: list[Powers], feature: int, x: Normal, laws: dict[int, Normal], draws: _Draws
-) -> dict[Powers, sp.Expr]:
-    """Only x² and xy, all of mean 0: Σz² ~ χ²(B), and Σzζ is normal of variance Σz² given z."""
-    square = draws.chi_square(0) / B
-    noise = {i: draws.normal() for i in laws}
+    Parameters
+    ----------
+    met : mapping of int to set of int
+        What each symbol is multiplied with: other symbols, itself, the constant.
 
-    def mean(powers: Powers) -> sp.Expr:
-        partner = next((i for i in laws if powers[i]), None)
-        if partner is None:
-            return x.std**2 * square
-        return x.std * laws[partner].std * sp.sqrt(square / B) * noise[partner]
+    Returns
+    -------
+    list of int
 
-    return {powers: mean(powers) for powers in part}
-
-
-def _general(
-    part: list[Powers], feature: int, x: Normal, laws: dict[int, Normal], draws: _Draws
-) -> dict[Powers, sp.Expr]:
-    """Any of x, x², y, xy: from z̄, c = Σ(z − z̄)², ζ̄ and Σ(z − z̄)ζ, independent given the normalisation by √c."""
-    z = draws.normal() / sp.sqrt(B)
-    c = draws.chi_square(1)
-    along = {i: draws.normal() / sp.sqrt(B) for i in laws}
-    across = {i: draws.normal() for i in laws}
-
-    def mean(powers: Powers) -> sp.Expr:
-        partner = next((i for i in laws if powers[i]), None)
-        x_mean = x.mean + x.std * z
-        if partner is None:
-            return x_mean if powers[feature] == 1 else x_mean**2 + x.std**2 * c / B
-        y = laws[partner]
-        y_mean = y.mean + y.std * along[partner]
-        if powers[feature] == 0:
-            return y_mean
-        return x_mean * y_mean + x.std * y.std * sp.sqrt(c) * across[partner] / B
-
-    return {powers: mean(powers) for powers in part}
+    Notes
+    -----
+    What is still to be drawn depends on which symbols have a direction, not on their order. So of all orders of the
+    same symbols only the cheapest is continued. The constant is counted as the first direction; where there is none
+    every symbol takes a number less, which changes no comparison.
+    """
+    orders: dict[Set[int], tuple[int, list[int]]] = {frozenset({_ONE}): (0, [])}
+    finished: list[tuple[int, list[int]]] = []
+    while orders:
+        longer: dict[Set[int], tuple[int, list[int]]] = {}
+        for placed, (cost, order) in sorted(orders.items(), key=lambda entry: entry[1])[:_KEPT_ORDERS]:
+            waiting = [i for i in met if i not in placed and not met[i] <= placed]
+            if not waiting:
+                finished.append((cost, order))
+            for i in waiting:
+                now = placed | {i}
+                served = sum(i in met[j] and met[j] <= now for j in met if j not in now)
+                found = (cost + len(placed) + _CHI_SQUARE_COST + served * len(now), [*order, i])
+                longer[now] = min(longer.get(now, found), found)
+        orders = longer
+    return min(finished)[1]

@@ -91,7 +91,8 @@ def looks_nowhere_else(program: Program) -> bool:
 
 def _together(program: Program) -> int:
     """Return how many draws of data are made together, so that none of a pair of normal numbers is wasted."""
-    return 2 if program.data and program.data.normals % 2 and not program.by_rows else 1
+    shared = program.sampling == "batch means" or not program.by_rows  # by two steps, or by two examples
+    return 2 if program.data and program.data.normals % 2 and shared else 1
 
 
 def _even(count: int) -> int:
@@ -148,13 +149,18 @@ def _start(program: Program) -> list[str]:
 def _outcome(program: Program) -> list[str]:
     """Keep the first step at which a state is not finite, and at which each event is true."""
     state = at_lane("s", program.sizes[1])
-    # written without a branch, so that the loop becomes vector instructions
-    keep = ("before = failed[top + lane]", "failed[top + lane] = before if (before >= 0) | ({}) else step")
+    # whether any has failed costs less than to keep who has, and mostly none has
+    look = ["bad |= 0 if {} else 1"]
+    keep = ["before = failed[top + lane]", "failed[top + lane] = before if (before >= 0) | ({}) else step"]
     if program.by_rows:
-        each = lanes(keep[0], keep[1].format("isfinite(s[i, lane])"))
-        lines = [_for_rows(len(state)), *indent(each)]
+        rows, finite = [_for_rows(len(state))], "isfinite(s[i, lane])"
     else:
-        lines = lanes(keep[0], keep[1].format(" & ".join(f"isfinite({s})" for s in state)))
+        rows, finite = [], " & ".join(f"isfinite({s})" for s in state)
+
+    def loop_over(lines: list[str]) -> list[str]:
+        return [*rows, *indent(lanes(*(line.format(finite) for line in lines)), len(rows))]
+
+    lines = ["bad = 0", *loop_over(look), "if bad:", *indent(loop_over(keep))]
     events = names("c", len(program.events.results))
     if not events:
         return lines

@@ -241,6 +241,7 @@ def _data(dynamics: Dynamics, parameters: dict[sp.Symbol, sp.Symbol]) -> Draws |
 
 def _means(means: BatchMeans, parameters: dict[sp.Symbol, sp.Symbol]) -> Draws:
     known = parameters | {batch_size: sp.Symbol("batch", positive=True)}
+    known |= _names("n", means.normals) | _names("k", (symbol for symbol, _ in means.chi_squares))
     chi_squares = tuple(fewer for _, fewer in means.chi_squares)
     block = share([value.xreplace(known) for value in means.values])
     return Draws(len(means.normals) + len(chi_squares), len(chi_squares), block, chi_squares)

@@ -69,7 +69,7 @@ def mean_square_limit(problem: Problem, batch_size: int = 1, at: ArrayLike | Non
     Examples
     --------
     >>> from sgdtheory import linear_regression
-    >>> round(mean_square_limit(linear_regression((1, 1, 1), noise_std=1), batch_size=4), 12)  # 2B/(B + d + 1)
+    >>> round(mean_square_limit(linear_regression(3), batch_size=4), 12)  # 2B/(B + d + 1)
     1.0
     """
     linear = _linearised(problem, at)
@@ -116,12 +116,12 @@ def almost_sure_limit(problem: Problem, batch_size: int = 1, at: float = 0.0) ->
 
     Examples
     --------
-    >>> from sgdtheory import linear_regression
-    >>> round(almost_sure_limit(linear_regression()), 6)
+    >>> from sgdtheory import linear_regression, quadratic
+    >>> almost_sure_limit(quadratic())
     Traceback (most recent call last):
     sgdtheory.errors.ArgumentError: problem: got parameters without value: h, sigma; allowed: numbers. Fix: \
 problem.bind(name=value).
-    >>> round(almost_sure_limit(linear_regression((1,), noise_std=0)), 6)
+    >>> round(almost_sure_limit(linear_regression(1, noise_std=0)), 6)
     2.42125
     """
     linear, law = _one_dimensional(problem, batch_size, at)
@@ -172,7 +172,7 @@ def tail_exponent(problem: Problem, lr: float, batch_size: int = 1, at: float = 
     Examples
     --------
     >>> from sgdtheory import linear_regression
-    >>> round(tail_exponent(linear_regression((1,), noise_std=1), lr=2 / 3), 6)
+    >>> round(tail_exponent(linear_regression(1), lr=2 / 3), 6)
     2.0
     """
     if not (isinstance(lr, (int, float, np.floating)) and math.isfinite(lr) and lr > 0):

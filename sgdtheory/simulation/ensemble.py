@@ -109,8 +109,9 @@ def simulate(
         With ``keep="moments"``: coordinates or observables and the edges of their histograms.
     shortcut : bool, optional
         Draw the few sums a batch's gradient depends on instead of its examples, where their exact law is known (see
-        `sgdtheory.derive.sufficient`): the same law, at a cost that does not grow with the batch. By default where it
-        pays; True insists; False draws examples.
+        `sgdtheory.derive.sufficient`): the same law, at a cost that does not grow with the batch. By default where
+        they take fewer random numbers than the examples, a χ² number counted as three normal ones, and at most 32;
+        True insists; False draws examples.
     noise : {"float64", "float32"}
         Grade of normal draws. ``float32``: about half the time for a step, draws on a grid of 24 bits and at most 6.7
         standard deviations, which is invisible below some 10¹⁰ draws but not in tails beyond. The state is float64

@@ -22,8 +22,8 @@ from sgdtheory.simulation.provenance import key_of
 from sgdtheory.simulation.results import Collector
 from sgdtheory.symbols import step as t
 
-_LEAST_BATCH = {"normal": 2, "chi square": 4}
-"""Batch sizes from which drawing sums is cheaper than drawing examples (χ² also needs two degrees of freedom)."""
+_MOST_COST = 32
+"""Beyond this, compiling a kernel that draws sums takes longer than most runs save."""
 
 
 def make_job(
@@ -78,16 +78,22 @@ def _source(dynamics: Dynamics, start: Start, recording: Recording, means: Batch
 
 
 def _means(dynamics: Dynamics, batch: int, shortcut: bool | None) -> BatchMeans | None:
-    """Return the sufficient statistics to draw, or None to draw examples."""
+    """Return the sufficient statistics to draw, or None to draw examples.
+
+    By default sums are drawn where they cost less than the examples' own random numbers: one for each data symbol of
+    each example. The gradients of examples, which sums save too, are not counted.
+    """
     if shortcut is False:
         return None
     means = _known_means(dynamics)
-    least = None if means is None else _LEAST_BATCH["chi square" if means.chi_squares else "normal"]
-    if least is not None and batch >= least:
-        return means
+    if means is not None and batch >= means.least_batch:
+        pays = means.cost < batch * len(dynamics.data.symbols) and means.cost <= _MOST_COST
+        return means if shortcut or pays else None
     if shortcut:
         reason = (
-            "no law of a batch's sums is known for it" if least is None else f"it takes a batch of at least {least}"
+            "no law of a batch's sums is known for it"
+            if means is None
+            else f"it takes a batch of at least {means.least_batch}"
         )
         raise ArgumentError("shortcut", True, f"False or None for this problem at batch size {batch}: {reason}")
     return None

@@ -22,14 +22,16 @@ from sgdtheory.theory.stationarity.regression_risk import feedback
 @example(1, 1, 1.0)
 @settings(max_examples=15)
 def test_isotropic_normal_inputs_bear_two_b_over_b_plus_d_plus_one(d: int, batch: int, h: float) -> None:
-    problem = sgd.linear_regression((h,) * d, noise_std=1)
+    problem = sgd.linear_regression(d, stds=math.sqrt(h))
     assert sgd.mean_square_limit(problem, batch) == pytest.approx(2 * batch / (h * (batch + d + 1)), rel=1e-9)
 
 
 @pytest.mark.parametrize("batch", [1, 5])
 def test_at_the_limit_the_feedback_of_regression_is_one(batch: int) -> None:
     curvatures = (0.4, 1.0, 2.2)
-    lr = sgd.mean_square_limit(sgd.linear_regression(curvatures, noise_std=0.3), batch)
+    lr = sgd.mean_square_limit(
+        sgd.linear_regression(len(curvatures), 0.3, stds=[math.sqrt(c) for c in curvatures]), batch
+    )
     assert float(feedback(curvatures, lr, batch)) == pytest.approx(1, abs=1e-9)
 
 
@@ -96,11 +98,11 @@ def test_the_first_crossing_of_a_data_set_is_the_first(quarters: list[int]) -> N
 
 
 def test_normal_inputs_have_the_constants_of_the_ledger() -> None:
-    one = sgd.linear_regression((2,), noise_std=1)
+    one = sgd.linear_regression(1, stds=math.sqrt(2))
     assert sgd.almost_sure_limit(one) == pytest.approx(float(exact_limit(15)) / 2, rel=1e-10)
     assert sgd.tail_exponent(one, lr=1 / 3) == pytest.approx(2, rel=1e-9)
     assert sgd.tail_exponent(one, lr=1.25) == 0
-    pair = sgd.linear_regression((1,), noise_std=1)
+    pair = sgd.linear_regression(1)
     zero_of_ei = 0.372507410781366634
     assert special.expi(zero_of_ei) == pytest.approx(0, abs=1e-14)
     assert sgd.almost_sure_limit(pair, batch_size=2) == pytest.approx(1 / zero_of_ei, rel=1e-10)
@@ -116,7 +118,7 @@ def test_a_normal_curvature_may_be_negative_now_and_then() -> None:
 
 
 def test_almost_every_run_falls_below_the_limit_and_rises_above() -> None:
-    problem, limit = sgd.linear_regression((1,), noise_std=0), sgd.almost_sure_limit(sgd.linear_regression((1,), 0))
+    problem, limit = sgd.linear_regression(1, 0), sgd.almost_sure_limit(sgd.linear_regression(1, 0))
     run = sgd.simulate(
         problem, sgd.SGD(lr=[0.9 * limit, 1.1 * limit]), steps=400, replicas=400, init=1, record=[400], rng=0
     )
@@ -132,7 +134,7 @@ BOWL = sgd.landscape("w**2/2", ["w"], noise_std=1)
     ("call", "argument"),
     [
         (lambda: sgd.mean_square_limit("w**2"), "problem"),
-        (lambda: sgd.mean_square_limit(sgd.linear_regression()), "without value"),
+        (lambda: sgd.mean_square_limit(sgd.quadratic()), "without value"),
         (lambda: sgd.mean_square_limit(BOWL, at=[0, 0]), "at"),
         (lambda: sgd.mean_square_limit(BOWL, at=[math.nan]), "at"),
         (lambda: sgd.mean_square_limit(BOWL, at=[1]), "minimum"),

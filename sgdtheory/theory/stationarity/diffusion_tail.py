@@ -85,7 +85,7 @@ def two_tails() -> Case:
     density = B / 2 * sp.log(z) + (B / 2 - 1) * sp.log(y) - sp.loggamma(B / 2)  # its logarithm, without what is in φ
     gaussian = (density + sp.log(width) / 2).subs(y, peak).subs(at_peak).subs(peak.subs(at_peak), 1 + 1 / s)
     correction = (sp.log(1 - (1 + 1 / s) ** (-B / 2)) - gaussian) / (1 + s)  # log r = 1 + 1/r
-    problem = linear_regression()
+    problem = linear_regression(1, σ, stds=sp.sqrt(h))
     (w,) = problem.coordinates
     drift, spread = -η * problem.gradient[0], η**2 * problem.batch_noise(B)[0] / 2
     slope = sp.limit(sp.cancel(w * (drift - sp.diff(spread, w)) / spread), w, sp.oo)

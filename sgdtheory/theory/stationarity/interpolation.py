@@ -75,7 +75,7 @@ def three_limits() -> Case:
     start = sp.simplify(sp.integrate(2 * sp.log(z**2) * sp.exp(-(z**2) / 2) / sp.sqrt(2 * sp.pi), (z, 0, sp.oo)))
     t_squared = 1 / (η * h)
     exponent = sp.log(η * h) + start + t_squared * _series(terms, k, t_squared)
-    problem = linear_regression(noise_std=0)
+    problem = linear_regression(1, noise_std=0, stds=sp.sqrt(h))
     (w,) = problem.coordinates
     step = w - η * problem.example_gradient[0]
     mean, square = (sp.expand(problem.data.mean(sp.expand((step / w) ** power))) for power in (1, 2))

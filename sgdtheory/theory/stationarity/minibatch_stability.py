@@ -88,7 +88,7 @@ def step_covariance(random: Random) -> Case:
 def _ensemble(curvature: Number, lr: Number, batch: int, size: int) -> Ensemble:
     """Measure |w|² one step after |w| = 1, to 2 %."""
     values = {h: curvature, η: lr, B: batch, d: size}
-    problem = linear_regression((h,) * size, noise_std=0)
+    problem = linear_regression(size, noise_std=0, stds=sp.sqrt(h))
     start = (sp.Rational(3, 5), sp.Rational(4, 5), *[0] * (size - 2)) if size > 1 else (1,)
     squares = sp.Add(*(w**2 for w in problem.coordinates))
     return Ensemble(m2, squares, "mean", problem, SGD(), values, 1, start, resolution=0.02)

@@ -32,6 +32,7 @@ from sgdtheory.claim import (
 from sgdtheory.derive.moments import covariance_step, stationary_covariance
 from sgdtheory.laws import Number
 from sgdtheory.optimizers import SGD
+from sgdtheory.problem import Problem
 from sgdtheory.sources import DEFOSSEZ_BACH_2015
 
 η, B, σ = symbols.lr, symbols.batch_size, symbols.noise_std
@@ -90,8 +91,13 @@ def settle_exactly(random: Random) -> Case:
     return {**numbers, **_settled(curvatures, lr, batch, noise)}
 
 
+def _regression(curvatures: Sequence[Number], noise: Number) -> Problem:
+    """Return the problem whose inputs have these variances."""
+    return linear_regression(len(curvatures), noise, stds=[sp.sqrt(c) for c in curvatures])
+
+
 def _settled(curvatures: Sequence[Number], lr: Number = η, batch: Number = B, noise: Number = σ) -> Case:
-    problem, rule, size = linear_regression(curvatures, noise), SGD(lr=lr), len(curvatures)
+    problem, rule, size = _regression(curvatures, noise), SGD(lr=lr), len(curvatures)
     covariance = stationary_covariance(problem, rule, batch)
     variances = sp.symbols(f"s1:{size + 1}")
     after = covariance_step(problem, rule, batch, sp.diag(*variances)).diagonal()
@@ -128,7 +134,7 @@ def _point(lr: float, batch: int, noise: float, *curvatures: float) -> Case:
     return {s: sp.Rational(str(value)) for s, value in zip((η, B, σ, *H), numbers, strict=True)}
 
 
-_PLANE = linear_regression(H[:2])
+_PLANE = _regression(H[:2], σ)
 _EXCESS = sp.Add(*(c * w**2 for c, w in zip(H, _PLANE.coordinates, strict=False)))
 _FIRST = η * (T + σ**2) / (2 * B - (B + 1) * η * H[0])
 

@@ -67,11 +67,13 @@ def stable_regressions(draw: st.DrawFn) -> tuple[tuple[float, ...], float, int]:
 @settings(max_examples=8)
 def test_the_risk_solves_the_lyapunov_equation(case: tuple[tuple[float, ...], float, int]) -> None:
     curvatures, lr, batch = case
-    covariance = stationary_covariance(linear_regression(curvatures, 1), SGD(lr=lr), batch)
+    covariance = stationary_covariance(
+        linear_regression(len(curvatures), stds=[sp.sqrt(c) for c in curvatures]), SGD(lr=lr), batch
+    )
     total = sum(float(covariance[i, i]) * c for i, c in enumerate(curvatures))
     assert float(regression_risk.excess(curvatures, lr, batch).subs(σ, 1)) == pytest.approx(total, rel=1e-9)
     assert float(regression_risk.feedback(curvatures, lr, batch)) < 1
-    assert lr < mean_square_limit(linear_regression(curvatures, 1), batch)
+    assert lr < mean_square_limit(linear_regression(len(curvatures), stds=[sp.sqrt(c) for c in curvatures]), batch)
 
 
 def test_small_steps_have_the_risk_of_constant_noise() -> None:
@@ -104,7 +106,7 @@ def test_growth_of_almost_every_run_is_below_that_of_the_mean_square() -> None:
 
 
 def test_between_the_limits_the_median_falls_while_the_mean_square_grows() -> None:
-    run = simulate(linear_regression((1,), 0), SGD(lr=1), steps=3, replicas=200_000, init=1, record=[3], rng=1)
+    run = simulate(linear_regression(1, 0), SGD(lr=1), steps=3, replicas=200_000, init=1, record=[3], rng=1)
     size = np.abs(run.w.values[:, -1, 0])
     assert np.median(size) < 0.5
     squares = size**2

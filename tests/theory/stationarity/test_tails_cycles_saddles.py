@@ -41,7 +41,8 @@ def test_the_exponent_is_above_two_exactly_below_the_mean_square_limit(u: float,
 def test_variance_and_fourth_moment_meet_long_runs() -> None:
     values = {η: 0.15, B: 2, h: 1.5, σ: 2.0}
     run = sgd.simulate(
-        sgd.linear_regression((1.5,), 2.0), sgd.SGD(lr=0.15), steps=60, replicas=400_000, init=0, batch_size=2,
+        sgd.linear_regression(1, 2.0, stds=math.sqrt(1.5)), sgd.SGD(lr=0.15), steps=60, replicas=400_000, init=0,
+        batch_size=2,
         record=[60], rng=5,
     )  # fmt: skip
     w = run.w.values[:, -1, 0]
