@@ -57,3 +57,10 @@ SUTSKEVER_2013 = Source(
 ROBBINS_MONRO_1951 = Source("Robbins, Monro", 1951, "A stochastic approximation method")
 KINGMA_BA_2015 = Source("Kingma, Ba", 2015, "Adam: a method for stochastic optimization", "ICLR")
 WELLING_TEH_2011 = Source("Welling, Teh", 2011, "Bayesian learning via stochastic gradient Langevin dynamics", "ICML")
+GHOSH_2023 = Source(
+    "Ghosh, Lyu, Zhang, Wang",
+    2023,
+    "Implicit regularization in heavy-ball momentum accelerated stochastic gradient descent",
+    "ICLR",
+)
+COHEN_2022 = Source("Cohen and others", 2022, "Adaptive gradient methods at the edge of stability", "arXiv 2207.14484")

@@ -8,7 +8,17 @@ from importlib import import_module
 from sgdtheory.claim import THEORIES, Claim
 from sgdtheory.errors import ArgumentError
 
-MODULES = ("loss_change_allocation", "degenerate", "lie_bracket", "lectures.batch_size", "lectures.long_runs")
+MODULES = (
+    "loss_change_allocation",
+    "degenerate",
+    "lie_bracket",
+    "lectures.batch_size",
+    "lectures.long_runs",
+    "lectures.momentum",
+    "lectures.no_effect",
+    "lectures.adaptive",
+    "stationarity.heavy_ball",
+)
 """The theory modules, in the order of the ledger."""
 
 

@@ -1,0 +1,1 @@
+"""Beyond the lectures: laws of long runs, stability, tails and orders, one module a subject."""
