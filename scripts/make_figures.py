@@ -25,7 +25,15 @@ from sgdtheory.verify.ledger import summary, to_data
 from sgdtheory.verify.verdict import Report, Verdict
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("sticky_experiment", "naive_allocation", "batch_size", "bracket_gap", "stationary_variance")
+NAMES = (
+    "sticky_experiment",
+    "naive_allocation",
+    "batch_size",
+    "bracket_gap",
+    "stationary_variance",
+    "momentum_windows",
+    "adam_cycle",
+)
 """The scripts, in the order of the page; each has ``make(quick, rng) -> Picture``."""
 
 EPILOG = f"""\
