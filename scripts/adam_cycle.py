@@ -32,7 +32,7 @@ STEPS = 6000
 SHOWN = 3000
 EDGE = Look("edge of stability", BLACK, "", "-")
 ALL = Look("all runs end on it", BLUE, "o", "none")
-NEAR_ONES = Look("only those from nearby", GREEN, "D", "none")
+NEAR_ONES = Look("not all, but those from nearby", GREEN, "D", "none")
 NONE = Look("none, from nearby either", RED, "x", "none")
 INSIDE = (0.1, 0.9, Look("inside: $\\beta_1=0.1$, $\\beta_2=0.9$", BLUE, "", "--"))
 OUTSIDE = (0.9, 0.99, Look("outside: $\\beta_1=0.9$, $\\beta_2=0.99$", RED, "", "-"))

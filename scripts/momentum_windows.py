@@ -189,7 +189,7 @@ def caption(window: np.ndarray, points: list[Gap], lost: int, replicas: int, rng
     return (
         f"Left: variance of one gradient over that of averaged momentum, which is worth (1 + μ)/(1 − μ) gradients, up "
         f"to twice the lectures' 1/(1 − μ). Middle and right: quadratic loss, h = L = {SMOOTHNESS}, σ = {SIGMA}, start "
-        f"at ĝ = {ESTIMATED}, so B* = {BEST_BATCH:g}, and η = Bη*/B*: the largest gap between the mean paths of averaged "
+        f"at ĝ = {ESTIMATED}, so B* = {BEST_BATCH:g}, and η = Bη*/B*: the largest gap between mean paths of averaged "
         f"momentum and SGD follows B/(1 − μ) ÷ 2B* ({min(small):.2f} to {max(small):.2f} of it where that is below "
         f"0.01); at μ = {points[0].momentum:g} it differs {apart:.0f}-fold between batch sizes. Markers: {replicas:,} "
         f"replicas, bars of 3 standard errors (seed {rng}; {diverged} of {runs:,} runs diverged), at most "

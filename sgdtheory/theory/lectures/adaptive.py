@@ -91,6 +91,17 @@ def two_cycle(rule: Optimizer = _ADAM) -> Case:
     return {A: amplitude, κ: sharpness, **_products(jacobian.charpoly(_z).as_expr())}
 
 
+def rmsprop_cycle() -> Case:
+    """Without the mean, s' = s gives s = h²A², and θ' = −θ then says 2A = η, whatever h.
+
+    With u = θ/η and S = s/(ηh)² the reflected step is u' = −u + u/√S', S' = β₂S + (1 − β₂)u². At u = ½, S = ¼ its slopes
+    are ∂S'/∂(u, S) = (1 − β₂, β₂) and ∂u'/∂(u, S) = (1 − 2(1 − β₂), −2β₂): trace 3β₂ − 1, determinant β₂. So the
+    multipliers solve z² + (1 − 3β₂)z + β₂ = 0; ∏(1 − z) = 2(1 − β₂), ∏(1 + z) = 4β₂, and 1 − zz' = 1 − β₂ are positive
+    for 0 < β₂ < 1, which says that both lie inside the unit circle (Jury).
+    """
+    return two_cycle(_RMSPROP)
+
+
 def _products(characteristic: sp.Expr) -> Case:
     """Return the products over the roots by symmetric functions of them, from the coefficients."""
     polynomial = sp.Poly(characteristic, _z)
@@ -239,7 +250,7 @@ RMSPROP_CYCLE = Claim(
     assumptions=(*_POSITIVE, _β2, _LINE),
     source=HERE,
     evidence=(
-        Identity(lambda: two_cycle(_RMSPROP)),
+        Identity(rmsprop_cycle),
         # differences of relative size 10⁻⁵ are good to 10⁻¹⁰; cancellation in the products costs two digits or three
         Recursion(
             lambda point: cycle_seen(_RMSPROP, point),

@@ -211,7 +211,8 @@ BOUND = Claim(
         Mutant("always ahead of plain descent", sp.Le(D, 0)),
     ),
     meanings=meanings(_BOUND),
-    note="For B ≪ B*(1 − μ) the bound is nearly reached (MCA-14).",
+    note="For B ≪ B*(1 − μ) the bound is nearly reached (MCA-14). Found, not proved: oscillating paths keep to it up "
+    "to ηh = 1, but not up to 2.",
 )
 
 CLAIMS = (NO_EFFECT, BOUND)
