@@ -71,7 +71,7 @@ def draw_curvature(axes: Axes, scan: xr.Dataset) -> None:
     """Draw the mean curvature along the orbit."""
     birth, death = limits()
     lr = np.linspace(birth, death, 200)
-    artists.theory(axes, lr, exact(STATED[symbols.cycle_sharpness], lr), CURVATURE)
+    artists.theory(axes, lr, exact(STATED[symbols.cycle_curvature], lr), CURVATURE)
     artists.theory(axes, [0.8, death], [2, 2], OF_MINIMUM)
     artists.theory(axes, np.linspace(0.9, death, 100), 2 / np.linspace(0.9, death, 100), EDGE)
     rows, starts = settled(scan, 2)

@@ -33,6 +33,8 @@ NAMES = (
     "derived_algorithm",
     "linear_scaling",
     "stationary_variance",
+    "momentum_windows",
+    "adam_cycle",
     "heat_capacity",
     "stationary_density",
     "reshuffling",

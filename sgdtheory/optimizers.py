@@ -213,6 +213,9 @@ def SGD(lr: Number = η) -> Optimizer:
 def Momentum(lr: Number = η, momentum: Number = μ) -> Optimizer:
     """Heavy ball in the standard parametrisation, v' = μv + ηĝ, θ' = θ − v'.
 
+    For constant η this is PyTorch's ``SGD(lr=η, momentum=μ)`` with its default, no dampening. Under a schedule PyTorch,
+    which multiplies the whole buffer by the current learning rate, follows `EMAMomentum` at η/(1 − μ).
+
     Parameters
     ----------
     lr : number or Symbol
@@ -232,8 +235,9 @@ def Momentum(lr: Number = η, momentum: Number = μ) -> Optimizer:
 def EMAMomentum(lr: Number = η, momentum: Number = μ) -> Optimizer:
     """Heavy ball as gradient estimation, v' = μv + (1 − μ)ĝ, θ' = θ − ηv'.
 
-    The lectures' "nonstandard" parametrisation: v is a running average of ĝ. For constant η and μ it makes the same
-    sequence θ as `Momentum` with learning rate η(1 − μ).
+    The lectures' "nonstandard" parametrisation: v is a running average of ĝ. For constant η it makes the same sequence
+    θ as `Momentum` with learning rate η(1 − μ); μ may change. PyTorch's ``dampening=μ`` is this form with the first
+    gradient, not 0, in the buffer at the start.
 
     Parameters
     ----------

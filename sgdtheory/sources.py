@@ -98,3 +98,10 @@ LI_TAI_E_2019 = Source(
 POLYAK_JUDITSKY_1992 = Source(
     "Polyak, Juditsky", 1992, "Acceleration of stochastic approximation by averaging", "SIAM J. Control Optim."
 )
+GHOSH_2023 = Source(
+    "Ghosh, Lyu, Zhang, Wang",
+    2023,
+    "Implicit regularization in heavy-ball momentum accelerated stochastic gradient descent",
+    "ICLR",
+)
+COHEN_2022 = Source("Cohen and others", 2022, "Adaptive gradient methods at the edge of stability", "arXiv 2207.14484")

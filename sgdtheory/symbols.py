@@ -38,6 +38,18 @@ def _define(keyword: str, name: str, meaning: str, unit: str, **assumptions: boo
     return symbol
 
 
+def meanings(statement: sp.Basic) -> tuple[tuple[sp.Symbol, str], ...]:
+    """Say what the symbols of a statement stand for, in the glossary's order.
+
+    Examples
+    --------
+    >>> meanings(lr * curvature)
+    ((eta, 'learning rate'), (h, 'second derivative of the loss'))
+    """
+    used = statement.free_symbols
+    return tuple((entry.symbol, entry.meaning) for entry in GLOSSARY.values() if entry.symbol in used)
+
+
 # the optimizer's step, one coordinate
 theta = _define("theta", "theta", "a parameter", "θ", real=True)
 gradient = _define("gradient", "g", "gradient handed to the optimizer, one coordinate", "L/θ", real=True)
@@ -309,7 +321,7 @@ diffusion_exponent = _define("diffusion_exponent", "nu", "tail exponent of the d
 cycle_high = _define("cycle_high", "w_high", "larger point of the two-cycle", "θ", real=True)
 cycle_low = _define("cycle_low", "w_low", "smaller point of the two-cycle", "θ", real=True)
 cycle_multiplier = _define("cycle_multiplier", "M_cycle", "derivative of two steps on the two-cycle", "1", real=True)
-cycle_sharpness = _define("cycle_sharpness", "h_cycle", "mean second derivative over the two-cycle", "L/θ²", real=True)
+cycle_curvature = _define("cycle_curvature", "h_cycle", "mean second derivative over the two-cycle", "L/θ²", real=True)
 cycle_birth = _define("cycle_birth", "eta_birth", "learning rate at which the two-cycle appears", "θ²/L", real=True)
 cycle_super = _define(
     "cycle_super", "eta_super", "learning rate at which the two-cycle attracts most", "θ²/L", real=True
@@ -379,3 +391,73 @@ exit_distance = _define(
 )
 exit_time = _define("exit_time", "t_a", "mean time (η a step) from the minimum to that distance", "θ²/L", real=True)
 valley_slope = _define("valley_slope", "m", "slope of the loss m|w|", "L/θ", positive=True)
+# momentum as gradient estimation
+first_gradient = _define("first_gradient", "G_0", "gradient of the first of two steps", "L/θ", real=True)
+lr_early = _define("lr_early", "eta_a", "learning rate of the first of two steps", "θ²/L", positive=True)
+lr_late = _define("lr_late", "eta_b", "learning rate of the second of two steps", "θ²/L", positive=True)
+form_gap = _define("form_gap", "dtheta_form", "θ after a step: averaged form minus standard form", "θ", real=True)
+form_gap_buffer = _define(
+    "form_gap_buffer",
+    "dv_form",
+    "after a step: η times the averaged form's buffer minus the standard one",
+    "θ",
+    real=True,
+)
+form_gap_outside = _define(
+    "form_gap_outside",
+    "dtheta_out",
+    "θ after a step: averaged form minus learning rate outside the buffer",
+    "θ",
+    real=True,
+)
+form_gap_two = _define(
+    "form_gap_two",
+    "dtheta_two",
+    "θ after steps of η_a, η_b from empty buffers: averaged minus standard form",
+    "θ",
+    real=True,
+)
+estimate_variance = _define(
+    "estimate_variance", "r_v", "variance of the running average over that of one gradient", "1", real=True
+)
+window_variance = _define("window_variance", "N_var", "number of gradients whose mean varies as little", "1", real=True)
+window_age = _define("window_age", "N_age", "number of latest gradients whose mean age is the same", "1", real=True)
+mean_age = _define("mean_age", "a_mean", "mean age of the gradients in the running average", "step", real=True)
+averaging = _define("averaging", "K", "ηh/(1 − μ): relaxation of the loss during the averaging", "1", real=True)
+path_gap_cold = _define(
+    "path_gap_cold", "D_cold", "largest gap of mean paths, momentum minus SGD, over the start; buffer 0", "1", real=True
+)
+path_gap_warm = _define(
+    "path_gap_warm", "D_warm", "the same with the gradient at the start in the buffer", "1", real=True
+)
+path_gap = _define(
+    "path_gap", "D_t", "gap of mean paths, momentum minus SGD, over the start, at one step", "1", real=True
+)
+buffer_share = _define("buffer_share", "b_t", "buffer over the gradient at the start", "1", real=True)
+past_share = _define(
+    "past_share",
+    "m_t",
+    "running average of earlier buffers, with weight ηh for the latest, in the same unit",
+    "1",
+    real=True,
+)
+torch_gap = _define("torch_gap", "dy", "look-ahead after a step minus PyTorch's parameter", "θ", real=True)
+torch_gap_buffer = _define(
+    "torch_gap_buffer", "db", "after a step: the lectures' buffer over 1 − μ minus PyTorch's", "L/θ", real=True
+)
+ahead_of_now = _define("ahead_of_now", "y_now", "look-ahead minus the parameter before the step", "θ", real=True)
+ahead_of_next = _define("ahead_of_next", "y_next", "look-ahead minus the parameter after the step", "θ", real=True)
+penalty = _define("penalty", "c_g", "weight of |∇L|² in the loss that momentum descends", "θ²/L", real=True)
+
+# adaptive methods
+cycle_amplitude = _define("cycle_amplitude", "A_c", "|θ| on the 2-cycle", "θ", real=True)
+cycle_sharpness = _define("cycle_sharpness", "kappa_c", "ηh/√s on the 2-cycle", "1", real=True)
+cycle_at_one = _define("cycle_at_one", "P_1", "∏(1 − z) over the cycle's multipliers z", "1", real=True)
+cycle_at_minus_one = _define("cycle_at_minus_one", "P_2", "∏(1 + z) over the cycle's multipliers", "1", real=True)
+cycle_pairs = _define("cycle_pairs", "P_3", "∏(1 − zz') over pairs of the cycle's multipliers", "1", real=True)
+cycle_product = _define("cycle_product", "P_4", "∏z over the cycle's multipliers", "1", real=True)
+cycle_edge = _define("cycle_edge", "beta_1c", "β₁ at which the 2-cycle loses stability", "1", real=True)
+first_step_slides = _define("first_step_slides", "d_1", "first step of Adam on the slides", "θ", real=True)
+first_step_torch = _define("first_step_torch", "d_1p", "first step of Adam with bias correction", "θ", real=True)
+step_rmsprop = _define("step_rmsprop", "d_R", "t-th step of RMSProp along a constant gradient", "θ", real=True)
+step_adam = _define("step_adam", "d_A", "t-th step of the slides' Adam along a constant gradient", "θ", real=True)

@@ -119,7 +119,8 @@ def test_a_rule_is_its_transcription(name: str) -> None:
 
 @NAMES
 def test_a_rule_is_pytorchs(name: str) -> None:
-    pytest.importorskip("torch")
+    """The kernels' path, and so the transcriptions; rule by rule and to rounding in tests/oracles."""
+    pytest.importorskip("torch", reason="comparing with torch needs it: pip install 'sgdtheory[oracles]'")
     case = CASES[name]
     theirs = naive.by_torch(case.torch, slope, START, STEPS, **case.settings)
     np.testing.assert_allclose(ours(case.optimizer, case.look_ahead), theirs, rtol=0, atol=1e-12)

@@ -27,6 +27,8 @@ NAMES = (
     "derived_algorithm",
     "linear_scaling",
     "stationary_variance",
+    "momentum_windows",
+    "adam_cycle",
     "heat_capacity",
     "stationary_density",
     "reshuffling",
@@ -433,3 +435,83 @@ def test_the_scan_lies_on_the_exact_cycle() -> None:
     np.testing.assert_allclose(slope, 9 - 2 * (1 + lr) ** 2, atol=1e-5)
     lr, slope = markers(multiplier, module.OWN.label)
     np.testing.assert_allclose(slope, 1 - 2 * lr, atol=1e-5)
+
+
+# --- momentum windows ------------------------------------------------------------------------------------------------
+
+
+def test_the_average_is_worth_the_exact_window_and_not_the_printed_one() -> None:
+    module, axes = script("momentum_windows"), picture("momentum_windows").figure.axes[0]
+    inverse, worth, three_errors = bars(axes, module.AVERAGE.label)
+    assert (np.abs(worth - (2 * inverse - 1)) < SIGMAS / 3 * three_errors).all()  # (1 + μ)/(1 − μ) = 2/(1 − μ) − 1
+    assert (np.abs(worth - inverse)[1:] > 4 * three_errors[1:]).all()
+    np.testing.assert_allclose(line(axes, module.EXACT.label)[1], 2 * line(axes, module.EXACT.label)[0] - 1, rtol=1e-9)
+
+
+def test_gaps_are_those_of_paths_run_by_hand() -> None:
+    module, axes = script("momentum_windows"), picture("momentum_windows").figure.axes[1]
+    assert (module.BEST_BATCH, module.LR_ONE) == (1600, 1 / 3200)
+    for batch, look in module.BATCHES.items():
+        lr = batch / 3200
+        averaging, gap, three_errors = bars(axes, look.label)
+        for x, y, error in zip(averaging, gap, three_errors, strict=True):
+            momentum = 1 - lr / x
+            theta, plain, buffer, largest = 1.0, 1.0, 0.0, 0.0
+            for _ in range(int(4 / lr)):
+                buffer = momentum * buffer + (1 - momentum) * theta
+                theta, plain = theta - lr * buffer, plain * (1 - lr)
+                largest = max(largest, abs(theta - plain))
+            assert abs(y - largest / momentum) < SIGMAS / 3 * error + 1e-9
+
+
+def test_the_printed_condition_takes_no_notice_of_the_batch_size() -> None:
+    module, (_, right_units, printed) = script("momentum_windows"), picture("momentum_windows").figure.axes
+    x = [bars(printed, look.label)[0] for look in module.BATCHES.values()]
+    np.testing.assert_allclose(x, [x[0]] * len(x), rtol=1e-12)
+    gaps = [bars(right_units, look.label)[1] for look in module.BATCHES.values()]
+    assert (np.diff(gaps, axis=0) > 0).all()  # yet larger batches are farther off
+
+
+# --- Adam's 2-cycle --------------------------------------------------------------------------------------------------
+
+
+def test_the_edge_is_where_the_polynomial_vanishes() -> None:
+    module, axes = script("adam_cycle"), picture("adam_cycle").figure.axes[0]
+    b1, b2 = line(axes, module.EDGE.label)
+    np.testing.assert_allclose(b1**2 * b2 - 3 * b1 * (1 + b2) + 1, 0, atol=1e-12)
+    assert b1[-1] == pytest.approx(3 - 2 * math.sqrt(2), abs=1e-9)
+    assert b1[0] == pytest.approx(1 / 3, abs=1e-5)
+
+
+def test_runs_from_nearby_return_inside_the_edge_and_leave_outside() -> None:
+    module, axes = script("adam_cycle"), picture("adam_cycle").figure.axes[0]
+    seen = 0
+    for look, inside in ((module.ALL, True), (module.NEAR_ONES, True), (module.NONE, False)):
+        b1, b2 = line(axes, look.label)
+        assert ((b1**2 * b2 - 3 * b1 * (1 + b2) + 1 > 0) == inside).all()
+        seen += len(b1)
+    assert seen == 20
+
+
+def test_runs_with_empty_buffers_by_hand() -> None:
+    """The share at two points, inside and outside, from a loop in floats."""
+    module = script("adam_cycle")
+    for beta1, beta2, ends in ((0.1, 0.9, True), (0.3, 0.5, False)):
+        share, diverged = module.verdicts((np.array([beta1]), np.array([beta2])), 3, 1000, 1)
+        assert (share[0, 0], diverged) == (float(ends), 0)
+        w, m, s, path = 0.5, 0.0, 0.0, []
+        for _ in range(1000):
+            m, s = beta1 * m + (1 - beta1) * w, beta2 * s + (1 - beta2) * w * w
+            w -= module.LR * m / math.sqrt(s)
+            path.append(abs(w))
+        cycle = module.LR * (1 - beta1) / (2 * (1 + beta1))
+        assert (max(abs(p / cycle - 1) for p in path[-6:]) < module.NEAR) is ends
+
+
+def test_the_sharpness_settles_inside_and_bursts_outside() -> None:
+    module, above = script("adam_cycle"), picture("adam_cycle").figure.axes[1]
+    inside, outside = (k.get_ydata() for k in above.get_lines() if len(k.get_xdata()) > 2)
+    assert inside[-1] == pytest.approx(22 / 9, rel=1e-9)
+    late = outside[len(outside) // 2 :]
+    assert late.min() < 0.8 * 38 < 38 < late.max() < 1.3 * 38
+    assert len(module.orbit(0.1, 0.9, 5).sharpness) == 5

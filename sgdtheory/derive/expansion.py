@@ -64,6 +64,51 @@ def jet(expression: sp.Expr, step: sp.Symbol, order: int) -> sp.Expr:
     return result
 
 
+def root_series(polynomial: sp.Poly, root: sp.Expr, step: sp.Symbol, order: int) -> sp.Expr:
+    """Return the power series in ε of the root of a polynomial that is a given simple root at ε = 0.
+
+    If the terms z found so far leave p(z) = aεᵏ + …, the next is −a/p'(z₀)·εᵏ: Newton's step, one power at a time.
+
+    Parameters
+    ----------
+    polynomial : Poly
+        p, in one generator z, with coefficients that are smooth in ε.
+    root : expression
+        z₀, a simple root at ε = 0.
+    step : Symbol
+        ε.
+    order : int
+        p ≥ 1, the first power dropped.
+
+    Returns
+    -------
+    Expr
+        Polynomial in ε.
+
+    Raises
+    ------
+    ArgumentError
+        If z₀ is no simple root at ε = 0.
+
+    Examples
+    --------
+    >>> z, e = sp.symbols("z e")
+    >>> root_series(sp.Poly(z**2 - 1 - e, z), sp.Integer(1), e, 3)
+    -e**2/8 + e/2 + 1
+    """
+    (z,) = polynomial.gens
+    expression = polynomial.as_expr()
+    at_zero = {z: root, step: sp.S.Zero}
+    slope = sp.simplify(expression.diff(z).subs(at_zero))
+    if slope == 0 or sp.simplify(expression.subs(at_zero)) != 0:
+        raise ArgumentError("root", root, f"a simple root of the polynomial at {step} = 0")
+    series = sp.sympify(root)
+    for power in range(1, order):
+        defect = jet(expression.subs(z, series), step, power + 1).coeff(step, power)
+        series -= sp.factor(defect / slope) * step**power
+    return series
+
+
 def generic_polynomial(name: str, coordinates: Sequence[sp.Symbol], degree: int) -> sp.Expr:
     """Return Σ_{1≤|α|≤k} c_α w^α/α!, the Taylor polynomial at the origin of any function, up to a constant.
 

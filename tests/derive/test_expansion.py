@@ -11,7 +11,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgdtheory.derive.expansion import State, compose, generic_polynomial, jet, monomials, swap_gap
+from sgdtheory.derive.expansion import State, compose, generic_polynomial, jet, monomials, root_series, swap_gap
 from sgdtheory.errors import ArgumentError
 from sgdtheory.optimizers import SGD, EMAMomentum, Momentum, Nesterov, Optimizer
 from sgdtheory.symbols import epsilon as ε
@@ -111,3 +111,25 @@ def test_fields_need_not_be_polynomial() -> None:
 def test_the_state_must_fit_the_optimizer(memory: tuple[tuple[int, ...], ...]) -> None:
     with pytest.raises(ArgumentError, match=r"start: .*1 coordinates, each with buffers \(v,\)"):
         compose(Momentum(), [sp.Matrix([x])], [x], State((x,), memory))
+
+
+@given(rationals(sp.Rational(1, 4), 2), rationals(sp.Rational(1, 4), 2), st.integers(1, 5))
+@settings(max_examples=15)
+def test_the_series_of_a_root_solves_its_polynomial(root: sp.Expr, other: sp.Expr, order: int) -> None:
+    """p(z) = (z − a)(z + b) − ε(1 + z²) at the series is O(εᵖ), and not less."""
+    z = sp.Symbol("z")
+    polynomial = sp.Poly((z - root) * (z + other) - ε * (1 + z**2), z)
+    series = root_series(polynomial, root, ε, order)
+    left = sp.Poly(sp.expand(polynomial.as_expr().subs(z, series)), ε)
+    assert all(left.coeff_monomial(ε**k) == 0 for k in range(order))
+    assert series.subs(ε, 0) == root
+    exact = sp.nsimplify(max(sp.roots(polynomial.subs(ε, sp.Rational(1, 10**6)))))
+    assert abs(sp.N(series.subs(ε, sp.Rational(1, 10**6)) - exact, 40)) < 10 ** (3 - 6 * order) * 10**order
+
+
+@pytest.mark.parametrize("root", [sp.Integer(2), sp.Integer(0)])
+def test_a_series_starts_at_a_simple_root(root: sp.Expr) -> None:
+    """2 is no root of z²(z − 1) − ε, and 0 is a double one: it continues in √ε."""
+    z = sp.Symbol("z")
+    with pytest.raises(ArgumentError, match=r"^root: got .; allowed: a simple root of the polynomial at epsilon = 0"):
+        root_series(sp.Poly(z**2 * (z - 1) - ε, z), root, ε, 3)

@@ -23,7 +23,7 @@ high, low, multiplier, sharpness = (
     symbols.cycle_high,
     symbols.cycle_low,
     symbols.cycle_multiplier,
-    symbols.cycle_sharpness,
+    symbols.cycle_curvature,
 )
 birth, most, death = symbols.cycle_birth, symbols.cycle_super, symbols.cycle_death
 

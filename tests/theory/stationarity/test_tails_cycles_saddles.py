@@ -93,7 +93,7 @@ def test_rational_cycles_swap_their_points_exactly(t: float) -> None:
     slopes = [1 - lr * (3 * w**2 - 1) for w in (high, low)]
     assert slopes[0] * slopes[1] == edge_of_stability.STATED[symbols.cycle_multiplier].subs(η, lr)
     curvature = (3 * high**2 + 3 * low**2 - 2) / 2
-    assert curvature == edge_of_stability.STATED[symbols.cycle_sharpness].subs(η, lr)
+    assert curvature == edge_of_stability.STATED[symbols.cycle_curvature].subs(η, lr)
     assert 2 / lr < curvature < 2
 
 
