@@ -187,6 +187,8 @@ def test_c_draws_the_same_random_numbers(benchmark: ModuleType) -> None:
     for seed in range(20):
         key, address = np.random.default_rng(seed).integers(2**32, size=(2, 4)).tolist()
         assert tuple(c_peer.threefry(key, address)) == random.threefry(tuple(key), *address)
+        word, *state = random.advance(*key)
+        assert c_peer.advance(key) == (word, state)
 
 
 @pytest.mark.parametrize("arguments", [["--only", "nothing"], ["--unknown"], ["--json"]])

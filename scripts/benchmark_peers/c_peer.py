@@ -44,6 +44,14 @@ def threefry(key: Array, address: Array) -> list[int]:
     return out.tolist()
 
 
+def advance(state: Array) -> tuple[int, list[int]]:
+    """Return the next word of a stream and its next state."""
+    after = np.asarray(state, np.uint32)
+    function = library().xoshiro
+    function.restype = ctypes.c_uint32
+    return int(function(_pointer(after))), after.tolist()
+
+
 def competitors(work: str, size: Size) -> list[Competitor]:
     """Return those who can do the work."""
     name = f"C, {Path(compiler() or '').name} -O3"

@@ -39,13 +39,14 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 # inlined by force: a call left standing would keep a loop over replicas from becoming vector instructions;
-# no wrappers: nobody calls these from Python, and the wrappers cost half the compile time
-_inlined = {{"error_model": "numpy", "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}}
+# no wrappers: nobody calls these from Python, and the wrappers cost half the compile time; nor is there to rewrite
+_options = {{"error_model": "numpy", "no_rewrites": True}}
+_inlined = {{"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, **_options}}
 inline, cached = njit(**_inlined), njit(cache=True, **_inlined)
 compiled = njit(
     "void(i8[::1], i8, f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], i8, i8[::1], f8[:, ::1], i8[::1], "
     "f8[:, :, ::1], i8[::1], i8[:, ::1])",
-    nogil=True, error_model="numpy",
+    nogil=True, **_options,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from itertools import combinations, product
 
@@ -10,11 +11,14 @@ import mpmath
 import numpy as np
 import pytest
 from kernel_tools import KEY, run_kernel, set_to
+from numba import njit
 from numpy.typing import NDArray
 from scipy import stats
 
 from sgdtheory import Fresh, Normal, Uniform
 from sgdtheory.kernels import plain, random
+from sgdtheory.kernels.build import build
+from sgdtheory.kernels.library import library_name
 
 ALPHA = 1e-6
 """False-alarm probability of each statistical test; the keys are fixed, so that a pass stays a pass."""
@@ -309,3 +313,59 @@ def test_neighbouring_keys_give_unrelated_draws() -> None:
     assert not (a == b).any()
     for column in range(5):
         assert stats.pearsonr(a[:, 1, column], b[:, 1, column]).pvalue > ALPHA
+
+
+# one long stream: what follows in it
+
+
+@pytest.fixture(scope="module", params=["float64", "float32"])
+def stream(request: pytest.FixtureRequest) -> NDArray[np.float64]:
+    """Shape (replicas, normals): the first hundred normals of every replica's stream of one batch."""
+    build(f"# {library_name()}\ndef run():\n    pass\n")  # loads the library
+    library = sys.modules[library_name()]
+    single = request.param == "float32"
+    fill = library.fill_single_normals if single else library.fill_normals
+
+    @njit
+    def draw(state, count, words, out):  # type: ignore[no-untyped-def]
+        fill(state, count, words, out)
+
+    replicas = 20_000
+    begin = [random.threefry(KEY, replica, 1, 0, random.DATA) for replica in range(replicas)]
+    state, words = np.array(begin, np.uint32).T.copy(), np.empty((3, replicas), np.uint32)
+    out = np.empty((100, replicas), np.float32 if single else np.float64)
+    draw(state, replicas, words, out)
+    first = [n for n, _ in zip(words_of(random.DATA, 7, 1), range(3), strict=False)]
+    if not single:
+        assert out[:2, 7].tolist() == list(pair(*first))
+    return out.T.astype(np.float64)
+
+
+def test_a_stream_has_the_first_moments_of_normals(stream: NDArray[np.float64]) -> None:
+    assert stats.kstest(stream.ravel()[:2_000_000], "norm").pvalue > ALPHA
+    for order, (mean, variance) in {1: (0, 1), 2: (1, 2), 3: (0, 15), 4: (3, 96)}.items():
+        z = (np.mean(stream**order) - mean) / math.sqrt(variance / stream.size)
+        assert 2 * stats.norm.sf(abs(z)) > ALPHA, f"moment {order}"
+
+
+def test_numbers_of_one_stream_are_uncorrelated_at_every_lag(stream: NDArray[np.float64]) -> None:
+    """In value, in square and in sign of products; one replica's numbers and its neighbour's too."""
+    count = stream.shape[1]
+    limit = stats.norm.isf(ALPHA / 2 / (3 * 2 * count))
+    neighbour = np.roll(stream, 1, axis=0)
+    for transform in (lambda v: v, lambda v: v**2 - 1, np.sign):
+        values, others = transform(stream), transform(neighbour)
+        scale = np.mean(values**2)
+        for lag in range(1, count):
+            product = values[:, lag:] * values[:, :-lag] / scale
+            assert abs(product.sum()) / math.sqrt(product.size) < limit * math.sqrt(np.mean(product**2)), lag
+        for lag in range(count):
+            product = values[:, lag:] * others[:, : count - lag] / scale
+            assert abs(product.sum()) / math.sqrt(product.size) < limit * math.sqrt(np.mean(product**2)), lag
+
+
+def test_a_correlation_would_be_seen(stream: NDArray[np.float64]) -> None:
+    spoiled = stream.copy()
+    spoiled[:, 7:] += 0.01 * stream[:, :-7]
+    product = spoiled[:, 7:] * spoiled[:, :-7]
+    assert abs(product.sum()) / math.sqrt(product.size) > stats.norm.isf(ALPHA / 2 / (6 * stream.shape[1]))
