@@ -15,12 +15,15 @@ from sgdtheory.derive.sufficient import BatchMeans
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.kernels import random
+from sgdtheory.kernels.calls import row_functions
+from sgdtheory.kernels.draws import draws_alone
 from sgdtheory.kernels.library import ENTRIES, MATH, PRIMITIVES, library_name
-from sgdtheory.kernels.loop import draws_alone, looks_nowhere_else, loop, positions_alone, row_functions
+from sgdtheory.kernels.loop import loop, positions_alone
 from sgdtheory.kernels.lower import POSITIONS, Block, Draws, Noise, Program, Recording, Start, lower, share
 from sgdtheory.kernels.printer import print_expression
 from sgdtheory.kernels.rows import Rows, role, row
 from sgdtheory.kernels.text import arguments, names
+from sgdtheory.kernels.workspace import looks_nowhere_else
 
 Target = Literal["numba", "python"]
 TARGETS = ("numba", "python")

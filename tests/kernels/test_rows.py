@@ -132,13 +132,13 @@ def test_a_data_set_of_many_columns_is_its_plain_twin_and_the_gradient() -> None
 
 def test_rows_compute_what_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same draws, once in loops over rows and once written out; sums may differ in the order of their terms."""
-    from sgdtheory.kernels import loop, lower
+    from sgdtheory.kernels import calls, lower
 
     dynamics = make_dynamics(problem("regression", **LAWS | {"y": Uniform(-1, 1)}), Momentum(lr=0.05, momentum=0.5))
     start, settings = (Normal(0, 1),) * N, {"replicas": 5, "steps": 3, "batch": 2}
     rolled, _ = run_kernel(dynamics, start, "python", **settings)  # type: ignore[arg-type]
     assert "few" in emit(dynamics, start, "python")
-    for module in (loop, lower):
+    for module in (calls, lower):
         monkeypatch.setattr(module, "FEW", 99)
     assert "few" not in emit(dynamics, start, "python")
     written_out, _ = run_kernel(dynamics, start, "python", **settings)  # type: ignore[arg-type]
