@@ -201,7 +201,7 @@ def test_kernel_prints_python_that_compiles(
     source = capsys.readouterr().out
     compile(source, "kernel", "exec")
     assert "\ndef run(" in source
-    assert ("njit" in source) == (target == "numba")
+    assert ("import compiled, inline" in source) == (target == "numba")
 
 
 def test_info(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,14 +1,14 @@
 """Gradient descent as textbooks write it, one replica at a time, on random numbers looked up by their address.
 
 Nothing here knows how kernels are generated: the update rules are written from their definitions, and what is shared
-is only the address of a draw, (key, replica, step, slot, stream).
+is only where a stream of words begins, (key, replica, step, purpose), and for how long it is drawn from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from sgdtheory.kernels.random import DATA, INDEX, normal_pair, threefry, uniform_pair
+from sgdtheory.kernels.random import DATA, INDEX, SPAN, advance, half_square, normal_pair, threefry, uniform
 
 Key = tuple[int, int, int, int]
 Gradient = Callable[[int, float], float]
@@ -53,13 +53,44 @@ def nesterov(start: float, steps: int, gradient: Gradient, lr: float, momentum: 
     return path
 
 
+class Stream:
+    """The words of one replica for one purpose: begun again at every step of batches of sixteen, more rarely else."""
+
+    def __init__(self, key: Key, replica: int, purpose: int, batch: int) -> None:
+        self.address, self.span, self.step = (key, replica, purpose), max(SPAN // batch, 1), 0
+        self.state: tuple[int, ...] = ()
+
+    def at(self, step: int) -> Stream:
+        """Go on to a step; steps must be asked for in their order, once or more each."""
+        if step != self.step and (step - 1) % self.span == 0:
+            key, replica, purpose = self.address
+            self.state = threefry(key, replica, step, 0, purpose)
+        self.step = step
+        return self
+
+    def word(self) -> int:
+        word, *rest = advance(*self.state)
+        self.state = tuple(rest)
+        return word
+
+    def uniform(self) -> float:
+        return uniform(self.word(), self.word())
+
+    def normals(self) -> tuple[float, float]:
+        x, y, z = self.word(), self.word(), self.word()
+        return normal_pair(half_square(x, y), x, z)
+
+
 def regression_on_fresh_data(key: Key, replica: int, batch: int, noise_std: float) -> Gradient:
     """Half squared error of y ≈ w x, with x standard normal and y normal noise, both new for every example."""
 
+    stream = Stream(key, replica, DATA, batch)
+
     def gradient(step: int, w: float) -> float:
         total = 0.0
-        for example in range(batch):
-            x, standard = normal_pair(*threefry(key, replica, step, example, DATA))
+        stream.at(step)
+        for _ in range(batch):
+            x, standard = stream.normals()
             y = noise_std * standard
             total += (w * x - y) * x
         return total / batch
@@ -79,10 +110,11 @@ def regression_on_samples(xs: list[float], ys: list[float], batches: Iterator[li
 
 def draw_with_replacement(key: Key, replica: int, samples: int, batch: int) -> Iterator[list[int]]:
     """Batch after batch of independent, uniform sample numbers."""
-    step = 0
+    stream, step = Stream(key, replica, INDEX, batch), 0
     while True:
         step += 1
-        yield [int(_uniform(key, replica, step, example) * samples) for example in range(batch)]
+        stream.at(step)
+        yield [int(stream.uniform() * samples) for _ in range(batch)]
 
 
 def draw_without_replacement(key: Key, replica: int, samples: int, batch: int) -> Iterator[list[int]]:
@@ -92,19 +124,17 @@ def draw_without_replacement(key: Key, replica: int, samples: int, batch: int) -
     and the row goes on into the next epoch as it is.
     """
     row, used, step = list(range(samples)), 0, 0
+    stream = Stream(key, replica, INDEX, batch)
     while True:
         step += 1
+        stream.at(step)
         if samples - used < batch:
             used = 0
         chosen = []
-        for example in range(batch):
+        for _ in range(batch):
             remaining = samples - used
-            pick = used + int(_uniform(key, replica, step, example) * remaining)
+            pick = used + int(stream.uniform() * remaining)
             row[used], row[pick] = row[pick], row[used]
             chosen.append(row[used])
             used += 1
         yield chosen
-
-
-def _uniform(key: Key, replica: int, step: int, example: int) -> float:
-    return uniform_pair(*threefry(key, replica, step, example, INDEX))[0]

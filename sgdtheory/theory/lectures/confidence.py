@@ -57,10 +57,10 @@ def how_often_it_holds() -> Case:
 def bound_kept(r_true: float, sign: int, absolute: bool = False) -> Sample:
     """Take one step on a quadratic of curvature 1 from batches of 4 and ask whether the bound held, z = 2."""
     size, lr, std, multiplier = 4, 0.3, 1.5, 2
-    promise = sp.lambdify(ĝ, guarantee(lr, size).subs({σ: std, symbols.smoothness: 1, z: multiplier}))
     gradient = sign * r_true * std / math.sqrt(size)
 
     def draw(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+        promise = sp.lambdify(ĝ, guarantee(lr, size).subs({σ: std, symbols.smoothness: 1, z: multiplier}), "numpy")
         estimate = rng.normal(gradient, std, (n, size)).mean(axis=1)
         fall = (gradient**2 - (gradient - lr * estimate) ** 2) / 2  # of ½w² from w = g
         return np.asarray(fall >= promise(np.abs(estimate) if absolute else estimate), dtype=np.float64)
