@@ -75,7 +75,8 @@ def draw_errors(axes: Axes, runs: dict[Look, Run], steps: int) -> None:
     for lr, look in zip(RATES, PLAIN, strict=True):
         artists.theory(axes, time, plain_error(lr, time), look)
     for look, run in runs.items():
-        shown = (run.steps > 0) & (run.error < 1e6)
+        # a mean that a few runs carry, no larger than its own bar, is no point on a logarithmic axis
+        shown = (run.steps > 0) & (run.error < 1e6) & (3 * run.standard_error < run.error)
         artists.measured(axes, run.steps[shown], run.error[shown], look, 3 * run.standard_error[shown])
         if look not in PLAIN:
             axes.plot(run.steps[shown], run.error[shown], color=look.color, linestyle=look.line, linewidth=1)

@@ -230,7 +230,9 @@ def draw_shares(axes: Axes, result: Tally, others: Sequence[Tally], convention: 
     axes.plot(steps, result.diverged, color=RED, marker="x", ls="--", label="diverged, all runs", **every)
     axes.plot(steps[FIT], result.fit(steps[FIT]), color=BLACK, lw=1.3, ls=":", zorder=3, label="fit, steps 3 to 34")
     before, after = result.left_counts
-    slope = np.format_float_positional(result.slope, precision=2, fractional=False)
+    rounding = 1e-12  # of the logarithms the slope is fitted to
+    slope = np.format_float_positional(result.slope, precision=2, fractional=False, trim="-")
+    slope = slope if abs(result.slope) > rounding else "0"
     axes.text(
         0.98, 0.98, _minus(f"slope {slope} a step\n{before} runs left at step 3,\n{after} at step {STEPS}"),
         transform=axes.transAxes, ha="right", va="top", fontsize=9.5,
