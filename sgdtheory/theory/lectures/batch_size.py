@@ -13,7 +13,7 @@ from random import Random
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, equals, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, equals, equations, positive
 from sgdtheory.laws import Number
 from sgdtheory.sources import MCALLESTER_2018
 
@@ -209,18 +209,12 @@ _POINTS = (
 )
 
 
-def _with(changes: Case) -> sp.Basic:
-    """Return the statement, with other values for some quantities."""
-    values = {**_STATED, **changes}
-    return sp.And(*(equals(quantity, value) for quantity, value in values.items()))
-
-
 BEST = Claim(
     id="MCA-01",
     slug="lectures.best-batch",
     title="The guarantee per example is largest at batch size 4z²σ²/ĝ² and learning rate 1/(2L), and only there",
     status="exact",
-    statement=_with({}),
+    statement=equations(_STATED),
     assumptions=(*_ASSUMPTIONS, positive(η, "any other learning rate")),
     source=MCALLESTER_2018.where("slides Optimizing B and η, The η₁ Calculation, and appendix"),
     evidence=(
@@ -230,12 +224,15 @@ BEST = Claim(
         Property(locate_exactly, examples=25),
     ),
     mutants=(
-        Mutant("break-even batch size z²σ²/ĝ²", _with({B_best: optimal_batch() / 4})),
-        Mutant("half the batch size, 8σ²/ĝ² at z = 2", _with({B_best: optimal_batch() / 2})),
-        Mutant("two standard errors whatever z is", _with({B_best: optimal_batch().subs(z, 2)})),
-        Mutant("learning rate 1/L", _with({η_best: 1 / L})),
-        Mutant("learning rate per example at the break-even batch", _with({η_1: 4 * _STATED[η_1]})),
-        Mutant("twice the caution at every batch size", _with({η_batch: (1 - 2 * z * σ / (ĝ * sp.sqrt(B))) / L})),
+        Mutant("break-even batch size z²σ²/ĝ²", equations(_STATED, {B_best: optimal_batch() / 4})),
+        Mutant("half the batch size, 8σ²/ĝ² at z = 2", equations(_STATED, {B_best: optimal_batch() / 2})),
+        Mutant("two standard errors whatever z is", equations(_STATED, {B_best: optimal_batch().subs(z, 2)})),
+        Mutant("learning rate 1/L", equations(_STATED, {η_best: 1 / L})),
+        Mutant("learning rate per example at the break-even batch", equations(_STATED, {η_1: 4 * _STATED[η_1]})),
+        Mutant(
+            "twice the caution at every batch size",
+            equations(_STATED, {η_batch: (1 - 2 * z * σ / (ĝ * sp.sqrt(B))) / L}),
+        ),
         Mutant(
             "expected progress instead of a guarantee", evidence=(Identity(lambda: best_choice(expected_decrease())),)
         ),

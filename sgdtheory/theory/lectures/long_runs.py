@@ -23,6 +23,7 @@ from sgdtheory.claim import (
     Recursion,
     between,
     equals,
+    equations,
     given,
     positive,
     where,
@@ -179,18 +180,12 @@ _STATED = {
 }
 
 
-def _with(changes: Case) -> sp.Basic:
-    """Return the statement, with other values for some quantities."""
-    values = {**_STATED, **changes}
-    return sp.And(*(equals(quantity, value) for quantity, value in values.items()))
-
-
 MOMENTUM_SETTLES = Claim(
     id="MCA-15",
     slug="lectures.stationary-momentum",
     title="Long-run variance and end of stability of heavy ball, in both parametrisations, and of Nesterov momentum",
     status="exact",
-    statement=_with({}),
+    statement=equations(_STATED),
     assumptions=(
         *_ASSUMPTIONS,
         between(μ, 0, 1, "momentum"),
@@ -214,15 +209,18 @@ MOMENTUM_SETTLES = Claim(
         _ensemble(V_NAG, _QUADRATIC, Nesterov(), lr=0.4, mu=0.5, B=2, h=2, s=1.5, n=60),
     ),
     mutants=(
-        Mutant("heavy ball to leading order, ησ²/(2Bh(1 − μ))", _with({V_HB: η * σ**2 / (2 * B * h * (1 - μ))})),
-        Mutant("heavy ball without the factor 1 + μ", _with({V_HB: _STATED[V_HB] / (1 + μ)})),
-        Mutant("the averaged form's variance for the standard form", _with({V_HB: _STATED[V_EMA]})),
-        Mutant("averaging makes momentum disappear", _with({V_EMA: η * σ**2 / (B * h * (2 - η * h))})),
-        Mutant("averaged form to leading order, ησ²/(2Bh)", _with({V_EMA: η * σ**2 / (2 * B * h)})),
-        Mutant("Nesterov as heavy ball", _with({V_NAG: _STATED[V_HB]})),
-        Mutant("the limit of plain descent for heavy ball", _with({limit_hb: sp.Integer(2)})),
-        Mutant("the limit of heavy ball for Nesterov", _with({limit_nag: _STATED[limit_hb]})),
-        Mutant("the standard form's limit for the averaged form", _with({limit_ema: _STATED[limit_hb]})),
+        Mutant(
+            "heavy ball to leading order, ησ²/(2Bh(1 − μ))",
+            equations(_STATED, {V_HB: η * σ**2 / (2 * B * h * (1 - μ))}),
+        ),
+        Mutant("heavy ball without the factor 1 + μ", equations(_STATED, {V_HB: _STATED[V_HB] / (1 + μ)})),
+        Mutant("the averaged form's variance for the standard form", equations(_STATED, {V_HB: _STATED[V_EMA]})),
+        Mutant("averaging makes momentum disappear", equations(_STATED, {V_EMA: η * σ**2 / (B * h * (2 - η * h))})),
+        Mutant("averaged form to leading order, ησ²/(2Bh)", equations(_STATED, {V_EMA: η * σ**2 / (2 * B * h)})),
+        Mutant("Nesterov as heavy ball", equations(_STATED, {V_NAG: _STATED[V_HB]})),
+        Mutant("the limit of plain descent for heavy ball", equations(_STATED, {limit_hb: sp.Integer(2)})),
+        Mutant("the limit of heavy ball for Nesterov", equations(_STATED, {limit_nag: _STATED[limit_hb]})),
+        Mutant("the standard form's limit for the averaged form", equations(_STATED, {limit_ema: _STATED[limit_hb]})),
     ),
     meanings=(
         (V_HB, "long-run variance of heavy ball, v' = μv + ηĝ"),
