@@ -19,6 +19,7 @@ from sgdtheory.laws import Fresh, Normal, Number
 from sgdtheory.problem import Problem
 from sgdtheory.sources import HERE, MCCANDLISH_2018
 from sgdtheory.theory.lectures.batch_size import optimal_batch, optimal_lr
+from sgdtheory.theory.random_instances import rational
 
 B, b, z, σ, h = symbols.batch_size, symbols.other_batch, symbols.confidence, symbols.noise_std, symbols.curvature
 ĝ, L = symbols.estimated_gradient, symbols.smoothness
@@ -93,7 +94,7 @@ def estimator_means() -> Case:
 def average_over_all_batches(random: Random) -> Case:
     """Draw a small data set of gradients and average the estimates over every batch of it, drawn with replacement."""
     d, size, small = random.randint(1, 3), random.choice((2, 3)), 1
-    data = [[sp.Rational(random.randint(-9, 9), random.randint(1, 4)) for _ in range(d)] for _ in range(3)]
+    data = [[rational(random, largest=9) for _ in range(d)] for _ in range(3)]
 
     def mean(rows: Sequence[Sequence[sp.Rational]]) -> list[sp.Rational]:
         return [sp.Add(*column) / len(rows) for column in zip(*rows, strict=True)]
