@@ -123,6 +123,29 @@ def equations(stated: Case, changes: Case = MappingProxyType({})) -> sp.Basic:
     return sp.And(*(equals(quantity, formula) for quantity, formula in {**stated, **changes}.items()))
 
 
+def by_name(**symbols: sp.Symbol) -> Callable[..., Case]:
+    """Make a function that gives values to symbols by short names: a point, with decimals as exact rationals.
+
+    Parameters
+    ----------
+    **symbols : Symbol
+        Name → symbol.
+
+    Returns
+    -------
+    callable
+        Keyword arguments → mapping of Symbol to Rational; a value is an int, a float as it prints, or a str.
+
+    Examples
+    --------
+    >>> eta, mu = sp.symbols("eta mu", positive=True)
+    >>> at = by_name(lr=eta, momentum=mu)
+    >>> at(lr=0.1, momentum="2/3")
+    {eta: 1/10, mu: 2/3}
+    """
+    return lambda **values: {symbols[name]: sp.Rational(str(value)) for name, value in values.items()}
+
+
 @dataclass(frozen=True)
 class Identity:
     """Exact proof: with the derived quantities put in, the statement follows by algebra from the assumptions.

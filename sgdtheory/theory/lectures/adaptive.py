@@ -15,7 +15,19 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from sgdtheory import symbols
-from sgdtheory.claim import Assumption, Case, Claim, Identity, Mutant, Recursion, between, equations, given, positive
+from sgdtheory.claim import (
+    Assumption,
+    Case,
+    Claim,
+    Identity,
+    Mutant,
+    Recursion,
+    between,
+    by_name,
+    equations,
+    given,
+    positive,
+)
 from sgdtheory.optimizers import Adam, Optimizer, RMSProp
 from sgdtheory.sources import COHEN_2022, HERE, MCALLESTER_2018
 from sgdtheory.symbols import meanings
@@ -223,9 +235,7 @@ def steps_seen(point: Case) -> Case:
 # --- claims ----------------------------------------------------------------------------------------------------------
 
 
-def _numbers(**numbers: str) -> Case:
-    names = {"lr": η, "h": h, "b1": β1, "b2": β2, "t": t}
-    return {names[name]: sp.Rational(value) for name, value in numbers.items()}
+_numbers = by_name(lr=η, h=h, b1=β1, b2=β2, t=t)
 
 
 _POSITIVE = (positive(η, "learning rate"), positive(h, "curvature"))

@@ -13,7 +13,7 @@ from random import Random
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, equals, equations, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, by_name, equals, equations, positive
 from sgdtheory.laws import Number
 from sgdtheory.sources import MCALLESTER_2018
 
@@ -184,8 +184,7 @@ def _vertex(f: Callable[[sp.Expr], sp.Expr]) -> sp.Expr:
     return 2 - (c - a) / (2 * (c - 2 * b + a))
 
 
-def _point(**numbers: float) -> Case:
-    return {s: sp.Rational(str(numbers[name])) for name, s in {"g": ĝ, "s": σ, "L": L, "z": z, "B": B, "lr": η}.items()}
+_point = by_name(g=ĝ, s=σ, L=L, z=z, B=B, lr=η)
 
 
 _ASSUMPTIONS = (

@@ -13,7 +13,19 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from sgdtheory import symbols
-from sgdtheory.claim import Assumption, Case, Claim, Identity, Mutant, Recursion, Sample, equations, given, positive
+from sgdtheory.claim import (
+    Assumption,
+    Case,
+    Claim,
+    Identity,
+    Mutant,
+    Recursion,
+    Sample,
+    by_name,
+    equations,
+    given,
+    positive,
+)
 from sgdtheory.sources import HERE, MCALLESTER_2018
 from sgdtheory.theory.lectures.batch_size import guarantee
 
@@ -132,8 +144,7 @@ def draw_three(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     return np.asarray(estimated > 16, dtype=np.float64)
 
 
-def _point(**numbers: float) -> Case:
-    return {s: sp.Rational(str(numbers[name])) for name, s in {"B": B, "z": z, "r": r, "b": b}.items()}
+_point = by_name(B=B, z=z, r=r, b=b)
 
 
 _UP = (sp.erf(z / sp.sqrt(2)) + sp.erf(r / sp.sqrt(2))) / 2

@@ -23,6 +23,7 @@ from sgdtheory.claim import (
     Recursion,
     Sample,
     between,
+    by_name,
     equations,
     given,
     positive,
@@ -240,8 +241,7 @@ def _settles(signal: float, caution: float) -> bool:
     return True
 
 
-def _point(**numbers: float) -> Case:
-    return {x: sp.Rational(str(numbers[name])) for name, x in {"rho": ρ, "a": a, "z": z}.items()}
+_point = by_name(rho=ρ, a=a, z=z)
 
 
 _SETTLED = {

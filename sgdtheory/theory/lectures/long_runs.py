@@ -22,6 +22,7 @@ from sgdtheory.claim import (
     Mutant,
     Recursion,
     between,
+    by_name,
     equals,
     equations,
     given,
@@ -110,9 +111,7 @@ def _probe(optimizer: Optimizer, curvature: sp.Expr) -> tuple[NDArray[np.float64
     return np.array(columns).T, np.array(after([0] * size, 1))
 
 
-def _point(**numbers: float) -> Case:
-    names = {"lr": η, "mu": μ, "B": B, "h": h, "s": σ, "n": n}
-    return {names[name]: sp.Rational(str(value)) for name, value in numbers.items()}
+_point = by_name(lr=η, mu=μ, B=B, h=h, s=σ, n=n)
 
 
 def _ensemble(quantity: sp.Symbol, problem: Problem, optimizer: Optimizer, **numbers: float) -> Ensemble:

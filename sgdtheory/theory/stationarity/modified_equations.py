@@ -9,7 +9,7 @@ from __future__ import annotations
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, equations, given, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, by_name, equations, given, positive
 from sgdtheory.derive.expansion import jet
 from sgdtheory.derive.moments import stationary_variance
 from sgdtheory.optimizers import SGD
@@ -107,9 +107,7 @@ _STATED = {
 }
 
 
-def _at(**numbers: float) -> Case:
-    names = {"lr": η, "B": B, "h": h, "s": σ}
-    return {names[name]: sp.Rational(str(value)) for name, value in numbers.items()}
+_at = by_name(lr=η, B=B, h=h, s=σ)
 
 
 WRONG_SIGN = Claim(
