@@ -28,6 +28,7 @@ from sgdtheory.claim import (
     given,
     positive,
 )
+from sgdtheory.derive.search import last
 from sgdtheory.optimizers import Adam, Optimizer, RMSProp
 from sgdtheory.sources import COHEN_2022, HERE, MCALLESTER_2018
 from sgdtheory.symbols import meanings
@@ -146,12 +147,12 @@ def cycle_seen(rule: Optimizer, point: Case) -> Case:
 
 def adam_cycle_seen(point: Case) -> Case:
     """Do so for Adam, and bisect for the β₁ at which the largest multiplier reaches size 1."""
-    stable, unstable = 0.0, 0.9
-    while unstable - stable > 1e-6:
-        middle = (stable + unstable) / 2
-        _, multipliers = _settled(_ADAM, {**point, β1: sp.Float(middle)})
-        stable, unstable = (middle, unstable) if np.abs(multipliers).max() < 1 else (stable, middle)
-    return {**cycle_seen(_ADAM, point), β1c: stable}
+
+    def stable(decay: float) -> bool:
+        _, multipliers = _settled(_ADAM, {**point, β1: sp.Float(decay)})
+        return bool(np.abs(multipliers).max() < 1)
+
+    return {**cycle_seen(_ADAM, point), β1c: last(stable, 0.0, 0.9, width=1e-6)}
 
 
 def _settled(rule: Optimizer, point: Case) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:

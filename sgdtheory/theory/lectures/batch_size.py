@@ -14,6 +14,7 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, by_name, equals, equations, positive
+from sgdtheory.derive.search import argmax
 from sgdtheory.laws import Number
 from sgdtheory.sources import MCALLESTER_2018
 
@@ -135,9 +136,9 @@ def search(point: Case) -> Case:
     per_example = sp.lambdify((η, B), (guarantee() / B).subs(numbers), "math")
 
     def lr_for(batch: float) -> float:
-        return _argmax(lambda lr: per_example(lr, batch), 0.0, 4 / float(point[L]))
+        return argmax(lambda lr: per_example(lr, batch), 0.0, 4 / float(point[L]))
 
-    batch = math.exp(_argmax(lambda b: per_example(lr_for(math.exp(b)), math.exp(b)), -12.0, 12.0))
+    batch = math.exp(argmax(lambda b: per_example(lr_for(math.exp(b)), math.exp(b)), -12.0, 12.0))
     lr = lr_for(batch)
     lost = per_example(lr, batch) - per_example(float(point[η]), float(point[B]))
     return {**point, η_batch: lr_for(float(point[B])), B_best: batch, η_best: lr, η_1: lr / batch, D: lost}
@@ -167,15 +168,6 @@ def locate_exactly(random: Random) -> Case:
         B_0: (u + other * lr_for(u) / (lr_for(u) - lr_for(u + other))) ** -2,
         growth: slope,
     }
-
-
-def _argmax(f: Callable[[float], float], low: float, high: float) -> float:
-    """Golden-section search for the maximum of a function with one peak."""
-    ratio = (math.sqrt(5) - 1) / 2
-    for _ in range(80):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        low, high = (left, high) if f(left) < f(right) else (low, right)
-    return (low + high) / 2
 
 
 def _vertex(f: Callable[[sp.Expr], sp.Expr]) -> sp.Expr:

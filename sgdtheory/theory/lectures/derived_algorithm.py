@@ -29,6 +29,7 @@ from sgdtheory.claim import (
     positive,
 )
 from sgdtheory.derive.moments import quadratic_mean
+from sgdtheory.derive.search import last
 from sgdtheory.derived_algorithm import running_means
 from sgdtheory.sources import HERE, MCALLESTER_2018
 
@@ -224,11 +225,8 @@ def iterate_the_mean_field(point: Case) -> Case:
     for _ in range(2000):
         variance = (1 - weight) ** 2 * variance + weight**2  # of g̃, in units of σ²/B
     after = (signal + variance) / (4 * caution**2 * (1 - variance))
-    low, high = 0.0, 100.0
-    while high - low > 1e-9:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _settles(middle, caution) else (low, middle)
-    return {**point, after_mean: after, ρ_max: low}
+    end = last(lambda ratio: _settles(ratio, caution), 0.0, 100.0, width=1e-9)
+    return {**point, after_mean: after, ρ_max: end}
 
 
 def _settles(signal: float, caution: float) -> bool:

@@ -8,6 +8,9 @@ discrete Lyapunov equation. The formulas themselves are `sgdtheory.derive.moment
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
@@ -30,6 +33,7 @@ from sgdtheory.claim import (
     where,
 )
 from sgdtheory.derive.moments import stationary_variance
+from sgdtheory.derive.search import last
 from sgdtheory.derive.stability import stability_limit
 from sgdtheory.optimizers import SGD, EMAMomentum, Momentum, Nesterov, Optimizer
 from sgdtheory.problem import Problem
@@ -81,13 +85,15 @@ def iterate_with_momentum(point: Case) -> Case:
     case = dict(point)
     for rule, variance, limit in _RULES:
         case[variance] = _variance_after(rule(lr=point[η], momentum=point[μ]), point)
-        stable, unstable = 0.0, 8 / (1 - float(point[μ]))
-        while unstable - stable > 1e-11:
-            x = (stable + unstable) / 2
-            matrix, _ = _probe(rule(lr=x, momentum=point[μ]), sp.S.One)
-            stable, unstable = (x, unstable) if abs(np.linalg.eigvals(matrix)).max() < 1 else (stable, x)
-        case[limit] = stable
+        stable = partial(_is_stable, rule, point[μ])
+        case[limit] = last(stable, 0.0, 8 / (1 - float(point[μ])), width=1e-11)
     return case
+
+
+def _is_stable(rule: Callable[..., Optimizer], momentum: sp.Expr, lr: float) -> bool:
+    """Whether all eigenvalues of a step at h = 1 lie inside the unit circle."""
+    matrix, _ = _probe(rule(lr=lr, momentum=momentum), sp.S.One)
+    return bool(abs(np.linalg.eigvals(matrix)).max() < 1)
 
 
 def _variance_after(optimizer: Optimizer, point: Case) -> float:

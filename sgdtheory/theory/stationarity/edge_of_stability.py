@@ -7,12 +7,12 @@ it settles on a cycle of two points around the minimum, in closed form.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, between, equations, given
+from sgdtheory.derive.search import bisect
 from sgdtheory.dynamics import mean_step
 from sgdtheory.optimizers import SGD
 from sgdtheory.problem import Problem, landscape
@@ -102,9 +102,9 @@ def iterate(point: Case) -> Case:
         low: min(here, there),
         multiplier: _two_step_slope(lr),
         sharpness: (3 * here**2 + 3 * there**2 - 2) / 2,
-        birth: _bisect(lambda rate: abs(_slope(1.0, rate, 1)) - 1, 0.5, 1.5),
-        most: _bisect(_two_step_slope, 1.05, 1.2),
-        death: _bisect(lambda rate: _two_step_slope(rate) + 1, 1.15, 1.4),
+        birth: bisect(lambda rate: abs(_slope(1.0, rate, 1)) - 1, 0.5, 1.5),
+        most: bisect(lambda rate: -_two_step_slope(rate), 1.05, 1.2),
+        death: bisect(lambda rate: -1 - _two_step_slope(rate), 1.15, 1.4),
     }
 
 
@@ -122,16 +122,7 @@ def _slope(w: float, lr: float, steps: int) -> float:
 
 def _two_step_slope(lr: float) -> float:
     """Return the derivative of two steps at the only point of period two between 1 and the end of the basin."""
-    return _slope(_bisect(lambda w: _run(w, lr, 2) - w, 1.01, math.sqrt(1 + 2 / lr) - 0.01), lr, 2)
-
-
-def _bisect(function: Callable[[float], float], left: float, right: float) -> float:
-    """Return where a function with different signs at both ends changes it."""
-    negative = function(left) < 0
-    for _ in range(45):
-        middle = (left + right) / 2
-        left, right = (middle, right) if (function(middle) < 0) == negative else (left, middle)
-    return (left + right) / 2
+    return _slope(bisect(lambda w: w - _run(w, lr, 2), 1.01, math.sqrt(1 + 2 / lr) - 0.01), lr, 2)
 
 
 _HIGH, _LOW = cycle()
