@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -93,6 +94,56 @@ def given(prose: str) -> Assumption:
 def equals(quantity: sp.Expr, formula: sp.Expr) -> sp.Eq:
     """State an equation as it stands; sympy would spend milliseconds on trying to decide it."""
     return sp.Eq(quantity, formula, evaluate=False)
+
+
+def equations(stated: Case, changes: Case = MappingProxyType({})) -> sp.Basic:
+    """State q = f for every quantity q and its formula f, all of them together.
+
+    Parameters
+    ----------
+    stated : mapping of Symbol to expression
+        Quantity → its formula.
+    changes : mapping of Symbol to expression
+        Other formulas for some of the quantities, as a mutant has them; `stated` itself stays as it is.
+
+    Returns
+    -------
+    sympy Boolean
+        The equations, undecided; one alone stands by itself, several as their conjunction.
+
+    Examples
+    --------
+    >>> side, area, rim = sp.symbols("s A P", positive=True)
+    >>> square = {area: side**2, rim: 4 * side}
+    >>> equations(square)
+    Eq(A, s**2) & Eq(P, 4*s)
+    >>> equations(square, {rim: 2 * side})
+    Eq(A, s**2) & Eq(P, 2*s)
+    """
+    return sp.And(*(equals(quantity, formula) for quantity, formula in {**stated, **changes}.items()))
+
+
+def by_name(**symbols: sp.Symbol) -> Callable[..., Case]:
+    """Make a function that gives values to symbols by short names: a point, with decimals as exact rationals.
+
+    Parameters
+    ----------
+    **symbols : Symbol
+        Name → symbol.
+
+    Returns
+    -------
+    callable
+        Keyword arguments → mapping of Symbol to Rational; a value is an int, a float as it prints, or a str.
+
+    Examples
+    --------
+    >>> eta, mu = sp.symbols("eta mu", positive=True)
+    >>> at = by_name(lr=eta, momentum=mu)
+    >>> at(lr=0.1, momentum="2/3")
+    {eta: 1/10, mu: 2/3}
+    """
+    return lambda **values: {symbols[name]: sp.Rational(str(value)) for name, value in values.items()}
 
 
 @dataclass(frozen=True)

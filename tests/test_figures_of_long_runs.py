@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from test_figures import SIGMAS, assert_on_line, bars, line, picture, script
+from test_figures import SIGMAS, assert_on_line, bars, line, markers, picture, script
 
 # --- heat capacity ---------------------------------------------------------------------------------------------------
 
@@ -132,3 +132,60 @@ def test_ratios_tend_to_one_for_long_epochs() -> None:
         _, ratio = line(right, look.label)
         assert (np.diff(ratio) > 0).all()
         assert ratio[-1] < 1
+
+
+# --- minibatch stability ---------------------------------------------------------------------------------------------
+
+
+def test_measured_limits_and_growths_lie_on_their_formulas() -> None:
+    module, (limits, growths) = script("minibatch_stability"), picture("minibatch_stability").figure.axes
+    for d, look in module.DIMENSIONS.items():
+        batch, value, three_errors = bars(limits, look.label)
+        assert (np.abs(value - 2 * batch / (batch + d + 1)) <= SIGMAS / 3 * three_errors).all()
+    for batch, look in module.GROWTHS.items():
+        lr, value, three_errors = bars(growths, look.label)
+        exact = 1 - 2 * lr + lr**2 * (batch + module.GROWTH_DIMENSION + 1) / batch
+        assert (np.abs(value - exact) <= SIGMAS / 3 * three_errors).all()
+
+
+# --- heavy tail ------------------------------------------------------------------------------------------------------
+
+
+def test_the_tail_follows_kesten_and_not_the_diffusion() -> None:
+    module, axes = script("heavy_tail"), picture("heavy_tail").figure.axes[0]
+    u, share, three_errors = bars(axes, module.KESTEN.label)
+    _, power_law = line(axes, module.KESTEN.label)
+    assert power_law[0] * 1.2**2 == pytest.approx(0.4529, abs=1e-4)
+    far = u > 6  # nearer, the power law is not yet there
+    assert far.sum() >= 2
+    assert (np.abs(share[far] * u[far] ** 2 - 0.4529) <= SIGMAS / 3 * three_errors[far] * u[far] ** 2).all()
+    x, y = line(axes, module.DIFFUSION.label)
+    assert (share[far] > 2 * np.interp(u[far], x, y)).all()
+
+
+def test_exponents_start_from_their_limits() -> None:
+    module, axes = script("heavy_tail"), picture("heavy_tail").figure.axes[1]
+    (_, exact), (_, expansion), (_, diffusion) = (
+        line(axes, look.label) for look in (module.EXPONENT, module.EXPANSION, module.STUDENT)
+    )
+    assert exact[0] == pytest.approx(1.79556, abs=2e-3)
+    assert diffusion[0] == pytest.approx(1, abs=3e-3)
+    assert expansion[0] == pytest.approx(exact[0], rel=1e-6)
+
+
+# --- edge of stability -----------------------------------------------------------------------------------------------
+
+
+def test_the_scan_lies_on_the_exact_cycle() -> None:
+    module, (orbits, curvature, multiplier) = script("edge_of_stability"), picture("edge_of_stability").figure.axes
+    cycle = [k.get_data() for k in orbits.get_lines() if k.get_label() == module.HIGH.label]
+    assert len(cycle) == 2
+    (lr, first), (_, second) = cycle
+    np.testing.assert_allclose(first - lr * (first**3 - first), second, atol=1e-12)
+    np.testing.assert_allclose(second - lr * (second**3 - second), first, atol=1e-12)
+    lr, mean = markers(curvature, module.CURVATURE.label)
+    np.testing.assert_allclose(mean, (1 + 3 / lr) / 2, rtol=1e-6)
+    lr, slope = markers(multiplier, module.MULTIPLIER.label)
+    np.testing.assert_allclose(slope, 9 - 2 * (1 + lr) ** 2, atol=1e-5)
+    lr, slope = markers(multiplier, module.OWN.label)
+    np.testing.assert_allclose(slope, 1 - 2 * lr, atol=1e-5)

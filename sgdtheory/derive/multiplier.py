@@ -8,12 +8,12 @@ singular: for such integrands the rule is exact but for rounding.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sgdtheory.derive.search import bisect
 from sgdtheory.errors import ArgumentError
 
 Array = NDArray[np.float64]
@@ -137,13 +137,3 @@ def _grid(width: float) -> tuple[Array, float]:
         raise ArgumentError("batch_size", f"a relative spread of {width:.1e}", allowed, "treat it as a constant")
     step = min(_STEP, width / 2)
     return np.arange(-80, 40, step), step
-
-
-def bisect(function: Callable[[float], float], low: float, high: float) -> float:
-    """Return where a function that is negative at low and not at high changes sign, to the last bit but a few."""
-    while high - low > 4e-16 * abs(high):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if function(middle) < 0 else (low, middle)
-    return high

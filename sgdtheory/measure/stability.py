@@ -18,11 +18,11 @@ from sgdtheory import symbols
 from sgdtheory.derive.moments import covariance_step
 from sgdtheory.derive.multiplier import (
     Multiplier,
-    bisect,
     chi_square_multiplier,
     discrete_multiplier,
     normal_multiplier,
 )
+from sgdtheory.derive.search import argmax, bisect
 from sgdtheory.derive.sufficient import batch_means
 from sgdtheory.dynamics import make_dynamics
 from sgdtheory.errors import ArgumentError, NoClosedFormError
@@ -256,19 +256,10 @@ def _first_crossing(growth: Callable[[float], float], curvatures: Array) -> floa
     """Return where the mean of log|1 − ηx| first turns positive: it is concave between neighbouring poles 1/x."""
     ends = np.unique(1 / curvatures[curvatures > 0])
     for left, right in pairwise(ends):
-        peak = _argmax(growth, float(left), float(right))
+        peak = argmax(growth, float(left), float(right))
         if growth(peak) >= 0:
             return bisect(growth, float(left), peak)
     low, high = float(ends[-1]), 2 * float(ends[-1])
     while growth(high) < 0:
         low, high = high, 2 * high
     return bisect(growth, low, high)
-
-
-def _argmax(f: Callable[[float], float], low: float, high: float) -> float:
-    """Golden-section search for the maximum of a function with one peak."""
-    ratio = (math.sqrt(5) - 1) / 2
-    for _ in range(80):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        low, high = (left, high) if f(left) < f(right) else (low, right)
-    return (low + high) / 2

@@ -10,7 +10,7 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import sticky_1d
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, equals, given, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, equations, given, positive
 from sgdtheory.derive.stability import stability_limit
 from sgdtheory.errors import ArgumentError
 from sgdtheory.laws import Number
@@ -97,8 +97,7 @@ def _contraction(problem: Problem, minimum: sp.Expr, lr: sp.Expr) -> sp.Expr:
 
 def _statement(half: sp.Expr, full: sp.Expr, limit: Number = 2) -> sp.Basic:
     """Return: the curvatures are these, and gradient descent is stable below limit/curvature."""
-    pairs = ((h_half, half), (η_half, limit / half), (h_full, full), (η_full, limit / full))
-    return sp.And(*(equals(quantity, value) for quantity, value in pairs))
+    return equations({h_half: half, η_half: limit / half, h_full: full, η_full: limit / full})
 
 
 _HALF, _FULL = (sharp_curvature(convention) for convention in _QUANTITIES)

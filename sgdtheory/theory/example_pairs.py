@@ -10,8 +10,9 @@ import sympy as sp
 from sgdtheory import symbols
 from sgdtheory.claim import Case
 from sgdtheory.derive.brackets import derivative_along, descent_field, lie_bracket
-from sgdtheory.derive.expansion import Remainder, State, compose, generic_polynomial, monomials, swap_gap
+from sgdtheory.derive.expansion import Remainder, State, compose, generic_polynomial, swap_gap
 from sgdtheory.optimizers import Optimizer
+from sgdtheory.theory.random_instances import polynomial, rational
 
 ε, μ = symbols.epsilon, symbols.momentum
 Δθ, ΔM, Δz = symbols.position_gap, symbols.buffer_gap, symbols.shadow_gap
@@ -99,13 +100,5 @@ def quartic_pair() -> Pair:
 
 
 def _random_pair(random: Random, coordinates: tuple[sp.Symbol, ...]) -> Pair:
-    every = [term for _, term in monomials(coordinates, degree=4)]
-
-    def rational() -> sp.Rational:
-        return sp.Rational(random.randint(-6, 6), random.randint(1, 4))
-
-    def loss() -> sp.Expr:
-        return sp.Add(*(rational() * term for term in random.sample(every, min(len(every), 8))))
-
-    point, m = (tuple(rational() for _ in coordinates) for _ in range(2))
-    return Pair((loss(), loss()), coordinates, point, m)
+    point, m = (tuple(rational(random) for _ in coordinates) for _ in range(2))
+    return Pair((polynomial(random, coordinates, 4), polynomial(random, coordinates, 4)), coordinates, point, m)

@@ -15,9 +15,10 @@ from random import Random
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Assumption, Case, Claim, Identity, Mutant, Order, Property, between, given, positive
+from sgdtheory.claim import Assumption, Case, Claim, Identity, Mutant, Order, Property, between, equals, given, positive
 from sgdtheory.optimizers import SGD, EMAMomentum, Momentum, Nesterov, Optimizer
 from sgdtheory.sources import BEMENT_2026, HERE
+from sgdtheory.symbols import meanings
 from sgdtheory.theory.example_pairs import Pair, generic_pair, quartic_pair, random_pairs
 
 ε, μ = symbols.epsilon, symbols.momentum
@@ -159,15 +160,6 @@ def heavy_ball_swap_at(step: Fraction) -> Case:
 # --- claims ----------------------------------------------------------------------------------------------------------
 
 
-equal = partial(sp.Eq, evaluate=False)  # an equation to be judged, not simplified
-
-
-def _meanings(statement: sp.Basic) -> tuple[tuple[sp.Symbol, str], ...]:
-    """Say what the symbols of a statement stand for, in the glossary's order."""
-    used = statement.free_symbols
-    return tuple((entry.symbol, entry.meaning) for entry in symbols.GLOSSARY.values() if entry.symbol in used)
-
-
 _SMALL_STEP = positive(ε, "step size")
 _DECAY = between(μ, 0, 1, "momentum")
 _C3 = given("losses C³ near θ: the remainder is O(ε³)")
@@ -175,7 +167,7 @@ _SMALL_BUFFER = given("buffer M = εm of the size of a step, as steps of size ε
 _MOMENTUM = (_C3, _SMALL_BUFFER, _SMALL_STEP, _DECAY)
 _COMMENT = BEMENT_2026.where("discussion, the author's reply on momentum")
 
-_HESSIANS = equal(b, H2g1 - H1g2)
+_HESSIANS = equals(b, H2g1 - H1g2)
 BRACKET = Claim(
     id="LIE-01",
     slug="lie.bracket",
@@ -186,16 +178,16 @@ BRACKET = Claim(
     source=BEMENT_2026.where("definition of the bracket"),
     evidence=(Identity(bracket_by_hessians), Property(random_bracket, examples=EXAMPLES)),
     mutants=(
-        Mutant("other sign convention", equal(b, H1g2 - H2g1)),
-        Mutant("sum instead of difference: the gradient of g1·g2", equal(b, H2g1 + H1g2)),
-        Mutant("only one order", equal(b, H2g1)),
+        Mutant("other sign convention", equals(b, H1g2 - H2g1)),
+        Mutant("sum instead of difference: the gradient of g1·g2", equals(b, H2g1 + H1g2)),
+        Mutant("only one order", equals(b, H2g1)),
     ),
-    meanings=_meanings(_HESSIANS),
+    meanings=meanings(_HESSIANS),
     note="Two Hessian-vector products give it; no Hessian is formed. The sign makes it the ε² coefficient of 1-then-2 "
     "minus 2-then-1.",
 )
 
-_SGD_GAP = equal(Δθ, ε**2 * b + ε**3 * c / 2)
+_SGD_GAP = equals(Δθ, ε**2 * b + ε**3 * c / 2)
 SWAP_GAP = Claim(
     id="LIE-02",
     slug="lie.swap-gap",
@@ -211,18 +203,18 @@ SWAP_GAP = Claim(
         Order(sgd_swap_at, ε, 4),
     ),
     mutants=(
-        Mutant("sign of the bracket", equal(Δθ, -(ε**2) * b + ε**3 * c / 2)),
-        Mutant("half the bracket", equal(Δθ, ε**2 * b / 2 + ε**3 * c / 2)),
-        Mutant("no ε³ term", equal(Δθ, ε**2 * b)),
-        Mutant("ε³ term without the ½", equal(Δθ, ε**2 * b + ε**3 * c)),
-        Mutant("sign of the ε³ term", equal(Δθ, ε**2 * b - ε**3 * c / 2)),
+        Mutant("sign of the bracket", equals(Δθ, -(ε**2) * b + ε**3 * c / 2)),
+        Mutant("half the bracket", equals(Δθ, ε**2 * b / 2 + ε**3 * c / 2)),
+        Mutant("no ε³ term", equals(Δθ, ε**2 * b)),
+        Mutant("ε³ term without the ½", equals(Δθ, ε**2 * b + ε**3 * c)),
+        Mutant("sign of the ε³ term", equals(Δθ, ε**2 * b - ε**3 * c / 2)),
     ),
-    meanings=_meanings(_SGD_GAP),
+    meanings=meanings(_SGD_GAP),
     note="The source gives the ε² term. For losses of degree three or less there is no remainder, for quadratic ones "
     "the bracket term is all.",
 )
 
-_BUFFER_GAP = equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (b + μ * a))
+_BUFFER_GAP = equals(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (b + μ * a))
 BUFFER_GAP = Claim(
     id="LIE-11",
     slug="lie.momentum-buffer",
@@ -238,21 +230,21 @@ BUFFER_GAP = Claim(
     source=_COMMENT,
     evidence=(Identity(heavy_ball_swap, SECOND), Property(random_heavy_ball_swap, examples=EXAMPLES, remainder=SECOND)),
     mutants=(
-        Mutant("as printed: without decay, μ = 1", equal(ΔM, ε**2 * (b + a))),
-        Mutant("buffer not decayed", equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (b + a))),
-        Mutant("sign of the bracket", equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (μ * a - b))),
+        Mutant("as printed: without decay, μ = 1", equals(ΔM, ε**2 * (b + a))),
+        Mutant("buffer not decayed", equals(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (b + a))),
+        Mutant("sign of the bracket", equals(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (μ * a - b))),
         Mutant(
             "linear in a buffer M = m of order one",
-            equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε * μ * a + ε**2 * b),
+            equals(ΔM, ε * (1 - μ) * (V2 - V1) + ε * μ * a + ε**2 * b),
             (Identity(heavy_ball_swap_large_buffer, SECOND),),
         ),
     ),
-    meanings=_meanings(_BUFFER_GAP),
+    meanings=meanings(_BUFFER_GAP),
     note="ε(M·∇)(v2 − v1) of the source is ε²(m·∇)(v2 − v1) here. That term is the bracket [m, v2 − v1] with m as a "
     "constant field.",
 )
 
-_POSITION_GAP = equal(Δθ, ε * μ * (V1 - V2) + ε**2 * (b + μ * a))
+_POSITION_GAP = equals(Δθ, ε * μ * (V1 - V2) + ε**2 * (b + μ * a))
 POSITION_GAP = Claim(
     id="LIE-12",
     slug="lie.momentum-position",
@@ -267,21 +259,21 @@ POSITION_GAP = Claim(
         Order(heavy_ball_swap_at, ε, 3),
     ),
     mutants=(
-        Mutant("the bracket alone, as for SGD", equal(Δθ, ε**2 * b)),
-        Mutant("no first-order term", equal(Δθ, ε**2 * (b + μ * a))),
-        Mutant("sign of the first-order term", equal(Δθ, ε * μ * (V2 - V1) + ε**2 * (b + μ * a))),
-        Mutant("buffer not decayed", equal(Δθ, ε * μ * (V1 - V2) + ε**2 * (b + a))),
+        Mutant("the bracket alone, as for SGD", equals(Δθ, ε**2 * b)),
+        Mutant("no first-order term", equals(Δθ, ε**2 * (b + μ * a))),
+        Mutant("sign of the first-order term", equals(Δθ, ε * μ * (V2 - V1) + ε**2 * (b + μ * a))),
+        Mutant("buffer not decayed", equals(Δθ, ε * μ * (V1 - V2) + ε**2 * (b + a))),
         Mutant("Nesterov's steps", evidence=(Identity(nesterov_swap, SECOND),)),
     ),
-    meanings=_meanings(_POSITION_GAP),
+    meanings=meanings(_POSITION_GAP),
     note="At μ = 0 this is the gap of SGD.",
 )
 
 _AVERAGED_FIRST = ε * μ * (1 - μ) * (V1 - V2)
 _AVERAGED_SECOND = ε**2 * ((1 - μ) ** 2 * b + μ * (1 - μ) * a)
 _AVERAGED_GAPS = sp.And(
-    equal(Δθ, _AVERAGED_FIRST + _AVERAGED_SECOND),
-    equal(ε * ΔM, ε * (1 - μ) ** 2 * (V2 - V1) + _AVERAGED_SECOND),
+    equals(Δθ, _AVERAGED_FIRST + _AVERAGED_SECOND),
+    equals(ε * ΔM, ε * (1 - μ) ** 2 * (V2 - V1) + _AVERAGED_SECOND),
 )
 AVERAGED_GAP = Claim(
     id="LIE-13",
@@ -293,17 +285,17 @@ AVERAGED_GAP = Claim(
     source=HERE,
     evidence=(Identity(averaged_swap, SECOND), Property(random_averaged_swap, examples=EXAMPLES, remainder=SECOND)),
     mutants=(
-        Mutant("standard parametrisation's position", equal(Δθ, ε * μ * (V1 - V2) + ε**2 * (b + μ * a))),
-        Mutant("bracket with 1−μ once", equal(Δθ, _AVERAGED_FIRST + ε**2 * (1 - μ) * (b + μ * a))),
-        Mutant("buffer not decayed", equal(Δθ, _AVERAGED_FIRST + ε**2 * (1 - μ) * ((1 - μ) * b + a))),
+        Mutant("standard parametrisation's position", equals(Δθ, ε * μ * (V1 - V2) + ε**2 * (b + μ * a))),
+        Mutant("bracket with 1−μ once", equals(Δθ, _AVERAGED_FIRST + ε**2 * (1 - μ) * (b + μ * a))),
+        Mutant("buffer not decayed", equals(Δθ, _AVERAGED_FIRST + ε**2 * (1 - μ) * ((1 - μ) * b + a))),
         Mutant("standard steps", evidence=(Identity(heavy_ball_swap, SECOND),)),
     ),
-    meanings=_meanings(_AVERAGED_GAPS),
+    meanings=meanings(_AVERAGED_GAPS),
 )
 
-_SHADOW_STEP = equal(z1, z0 + ε * V / (1 - μ))
-_NESTEROV_BUFFER = equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * ((1 + μ) * b + μ * a))
-_NESTEROV_GAPS = sp.And(equal(Δθ, ε * μ * (V1 - V2) + ε**2 * (1 + μ) * b), _NESTEROV_BUFFER, _SHADOW_STEP)
+_SHADOW_STEP = equals(z1, z0 + ε * V / (1 - μ))
+_NESTEROV_BUFFER = equals(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * ((1 + μ) * b + μ * a))
+_NESTEROV_GAPS = sp.And(equals(Δθ, ε * μ * (V1 - V2) + ε**2 * (1 + μ) * b), _NESTEROV_BUFFER, _SHADOW_STEP)
 NESTEROV_GAP = Claim(
     id="LIE-14",
     slug="lie.nesterov",
@@ -315,16 +307,16 @@ NESTEROV_GAP = Claim(
     evidence=(Identity(nesterov_swap, SECOND), Property(random_nesterov_swap, examples=EXAMPLES, remainder=SECOND)),
     mutants=(
         Mutant("the heavy ball's position", _POSITION_GAP),
-        Mutant("bracket without 1 + μ", equal(Δθ, ε * μ * (V1 - V2) + ε**2 * b)),
+        Mutant("bracket without 1 + μ", equals(Δθ, ε * μ * (V1 - V2) + ε**2 * b)),
         Mutant("the heavy ball's buffer", _BUFFER_GAP),
-        Mutant("buffer's part cancels there too", equal(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (1 + μ) * b)),
-        Mutant("shadow's step along the field at θ", equal(z1, z0 + ε * V1 / (1 - μ))),
+        Mutant("buffer's part cancels there too", equals(ΔM, ε * (1 - μ) * (V2 - V1) + ε**2 * (1 + μ) * b)),
+        Mutant("shadow's step along the field at θ", equals(z1, z0 + ε * V1 / (1 - μ))),
     ),
-    meanings=_meanings(_NESTEROV_GAPS),
+    meanings=meanings(_NESTEROV_GAPS),
     note="The shadow z = θ + μM/(1−μ) steps exactly by εV/(1−μ), V being the field at the look-ahead θ + μM.",
 )
 
-_SHADOW_GAP = equal(Δz, ε**2 * (b + μ * a) / (1 - μ))
+_SHADOW_GAP = equals(Δz, ε**2 * (b + μ * a) / (1 - μ))
 _SHADOW = sp.And(_SHADOW_STEP, _SHADOW_GAP)
 SHADOW = Claim(
     id="LIE-15",
@@ -340,13 +332,13 @@ SHADOW = Claim(
         Property(random_shadow_swap, examples=EXAMPLES, remainder=SECOND),
     ),
     mutants=(
-        Mutant("step without 1/(1−μ)", equal(z1, z0 + ε * V)),
-        Mutant("gap without 1/(1−μ)", equal(Δz, ε**2 * (b + μ * a))),
-        Mutant("buffer not decayed", equal(Δz, ε**2 * (b + a) / (1 - μ))),
-        Mutant("the bracket alone", equal(Δz, ε**2 * b / (1 - μ))),
+        Mutant("step without 1/(1−μ)", equals(z1, z0 + ε * V)),
+        Mutant("gap without 1/(1−μ)", equals(Δz, ε**2 * (b + μ * a))),
+        Mutant("buffer not decayed", equals(Δz, ε**2 * (b + a) / (1 - μ))),
+        Mutant("the bracket alone", equals(Δz, ε**2 * b / (1 - μ))),
         Mutant("Nesterov's steps", evidence=(Identity(nesterov_swap, SECOND),)),
     ),
-    meanings=_meanings(_SHADOW),
+    meanings=meanings(_SHADOW),
     note="This is the discussion's formula for the swapped momentum, saved for every μ: its M read as what the decay "
     "leaves of it, μM, and the whole divided by 1−μ. The step holds without error for any loss, the gap for quadratic "
     "ones.",

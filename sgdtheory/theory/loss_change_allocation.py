@@ -33,6 +33,7 @@ from sgdtheory.derive.moments import quadratic_mean
 from sgdtheory.laws import Number
 from sgdtheory.optimizers import SGD, Momentum
 from sgdtheory.sources import HERE, SHAH_2020
+from sgdtheory.theory.random_instances import rational
 
 η, B, G, A = symbols.lr, symbols.batch_size, symbols.gradient, symbols.allocation
 T_mb, T_curv, Σ_ii = symbols.minibatch_term, symbols.curvature_term, symbols.noise_variance
@@ -106,12 +107,12 @@ def random_step(random: Random) -> list[Case]:
     """Take one SGD step on a random polynomial loss in 1 to 3 dimensions and allocate it; a gradient may be 0."""
     w = sp.symbols(f"w1:{random.randint(1, 3) + 1}", real=True)
     seen = w[: len(w) - random.randint(0, 1)]  # perhaps the loss does not depend on the last coordinate
-    loss = sp.Add(*(_rational(random) * term for _, term in monomials(seen, 3))) if seen else sp.S.Zero
+    loss = sp.Add(*(rational(random) * term for _, term in monomials(seen, 3))) if seen else sp.S.Zero
 
     def gradient(theta: list[sp.Expr]) -> list[sp.Expr]:
         return [sp.diff(loss, wi).xreplace(dict(zip(w, theta, strict=True))) for wi in w]
 
-    lr, start = _learning_rate(random), [_rational(random) for _ in w]
+    lr, start = _learning_rate(random), [rational(random) for _ in w]
     end, _ = SGD(lr=lr).step(start, [[] for _ in w], gradient)
     return [{η: lr, G: gi, A: (b - a) * gi} for a, b, gi in zip(start, end, gradient(start), strict=True)]
 
@@ -122,7 +123,7 @@ def random_batches(random: Random) -> list[Case]:
     Example k has the loss ½wᵀHw + c_k·w. Batches are drawn with replacement, so all n^B of them are equally likely.
     """
     d, n, size = random.randint(1, 3), random.randint(1, 3), random.randint(1, 2)
-    half, *pulls = sp.Matrix(d, d, lambda i, j: _rational(random)), *(_column(random, d) for _ in range(n))
+    half, *pulls = sp.Matrix(d, d, lambda i, j: rational(random)), *(_column(random, d) for _ in range(n))
     H, start, lr = half + half.T, _column(random, d), _learning_rate(random)
     full = H * start + _mean(pulls)
     minibatch, curvature = [], []
@@ -146,16 +147,12 @@ def _from_coordinate(i: int, H: sp.Matrix, gradient: sp.Matrix, Σ: sp.Matrix) -
     return zeros | {symbol: row[j] for family, row in families for symbol, j in zip(family, order, strict=False)}
 
 
-def _rational(random: Random) -> sp.Rational:
-    return sp.Rational(random.randint(-6, 6), random.randint(1, 4))
-
-
 def _learning_rate(random: Random) -> sp.Rational:
     return sp.Rational(random.randint(1, 9), random.randint(1, 4))
 
 
 def _column(random: Random, d: int) -> sp.Matrix:
-    return sp.Matrix([_rational(random) for _ in range(d)])
+    return sp.Matrix([rational(random) for _ in range(d)])
 
 
 def _mean(values: Sequence[sp.Matrix]) -> sp.Matrix:

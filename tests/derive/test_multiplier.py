@@ -15,7 +15,6 @@ from scipy import integrate, special, stats
 from sgdtheory import ArgumentError
 from sgdtheory.derive.multiplier import (
     Multiplier,
-    bisect,
     chi_square_multiplier,
     discrete_multiplier,
     normal_multiplier,
@@ -138,9 +137,3 @@ def test_large_batches_are_narrow_but_resolved(dof: int) -> None:
 def test_what_hardly_fluctuates_is_refused(law: object) -> None:
     with pytest.raises(ArgumentError, match="treat it as a constant"):
         law()
-
-
-def test_bisection_ends_at_neighbouring_numbers() -> None:
-    root = bisect(lambda x: x**2 - 2, 1, 2)
-    assert abs(root - math.sqrt(2)) <= 1e-15
-    assert bisect(lambda x: x - 1, 0, 1) == 1

@@ -15,7 +15,20 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from sgdtheory import symbols
-from sgdtheory.claim import Assumption, Case, Claim, Identity, Mutant, Recursion, between, equals, given, positive
+from sgdtheory.claim import (
+    Assumption,
+    Case,
+    Claim,
+    Identity,
+    Mutant,
+    Recursion,
+    between,
+    by_name,
+    equations,
+    given,
+    positive,
+)
+from sgdtheory.derive.search import last
 from sgdtheory.optimizers import Adam, Optimizer, RMSProp
 from sgdtheory.sources import COHEN_2022, HERE, MCALLESTER_2018
 from sgdtheory.symbols import meanings
@@ -134,12 +147,12 @@ def cycle_seen(rule: Optimizer, point: Case) -> Case:
 
 def adam_cycle_seen(point: Case) -> Case:
     """Do so for Adam, and bisect for the β₁ at which the largest multiplier reaches size 1."""
-    stable, unstable = 0.0, 0.9
-    while unstable - stable > 1e-6:
-        middle = (stable + unstable) / 2
-        _, multipliers = _settled(_ADAM, {**point, β1: sp.Float(middle)})
-        stable, unstable = (middle, unstable) if np.abs(multipliers).max() < 1 else (stable, middle)
-    return {**cycle_seen(_ADAM, point), β1c: stable}
+
+    def stable(decay: float) -> bool:
+        _, multipliers = _settled(_ADAM, {**point, β1: sp.Float(decay)})
+        return bool(np.abs(multipliers).max() < 1)
+
+    return {**cycle_seen(_ADAM, point), β1c: last(stable, 0.0, 0.9, width=1e-6)}
 
 
 def _settled(rule: Optimizer, point: Case) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
@@ -223,16 +236,7 @@ def steps_seen(point: Case) -> Case:
 # --- claims ----------------------------------------------------------------------------------------------------------
 
 
-def _numbers(**numbers: str) -> Case:
-    names = {"lr": η, "h": h, "b1": β1, "b2": β2, "t": t}
-    return {names[name]: sp.Rational(value) for name, value in numbers.items()}
-
-
-def _all(stated: Case, **changes: object) -> sp.Basic:
-    """Return the statement, with other values for the quantities of these names."""
-    named = {quantity.name: quantity for quantity in stated}
-    values = {**stated, **{named[name]: value for name, value in changes.items()}}
-    return sp.And(*(equals(quantity, sp.sympify(value)) for quantity, value in values.items()))
+_numbers = by_name(lr=η, h=h, b1=β1, b2=β2, t=t)
 
 
 _POSITIVE = (positive(η, "learning rate"), positive(h, "curvature"))
@@ -246,7 +250,7 @@ RMSPROP_CYCLE = Claim(
     slug="lectures.rmsprop-cycle",
     title="RMSProp without ε never settles: whatever the curvature it has a 2-cycle ±η/2, stable for every β₂",
     status="exact",
-    statement=sp.And(_all(_RMSPROP_CYCLE), sp.Gt(P_one, 0), sp.Gt(P_minus, 0), sp.Gt(P_pairs, 0), sp.Lt(P_all, 1)),
+    statement=sp.And(equations(_RMSPROP_CYCLE), sp.Gt(P_one, 0), sp.Gt(P_minus, 0), sp.Gt(P_pairs, 0), sp.Lt(P_all, 1)),
     assumptions=(*_POSITIVE, _β2, _LINE),
     source=HERE,
     evidence=(
@@ -263,15 +267,17 @@ RMSPROP_CYCLE = Claim(
         ),
     ),
     mutants=(
-        Mutant("amplitude η", _all(_RMSPROP_CYCLE, A_c=η)),
-        Mutant("amplitude that falls with the curvature", _all(_RMSPROP_CYCLE, A_c=η / (2 * h))),
-        Mutant("a squared mean that forgets at once", _all(_RMSPROP_CYCLE, P_2=0, P_4=0)),
+        Mutant("amplitude η", equations(_RMSPROP_CYCLE, {A: η})),
+        Mutant("amplitude that falls with the curvature", equations(_RMSPROP_CYCLE, {A: η / (2 * h)})),
+        Mutant(
+            "a squared mean that forgets at once", equations(_RMSPROP_CYCLE, {P_minus: sp.S.Zero, P_all: sp.S.Zero})
+        ),
         Mutant(
             "multipliers as of Adam at β₁ = ½",
             evidence=(Identity(lambda: two_cycle(Adam(beta1=sp.S.Half, eps=0, form="slides"))),),
         ),
     ),
-    meanings=meanings(_all(_RMSPROP_CYCLE)),
+    meanings=meanings(equations(_RMSPROP_CYCLE)),
     note="The multipliers solve z² + (1 − 3β₂)z + β₂ = 0. With the slides' ε inside the root the orbit has "
     "A² = η²/4 − ε/h², and for ε > (ηh/2)² there is none: the minimum itself is stable.",
 )
@@ -292,7 +298,7 @@ ADAM_CYCLE = Claim(
     slug="lectures.adam-cycle",
     title="Adam's jump between ±η(1 − β₁)/(2(1 + β₁)) is stable exactly if β₁²β₂ − 3β₁(1 + β₂) + 1 > 0",
     status="exact",
-    statement=_all(_ADAM_CYCLE),
+    statement=equations(_ADAM_CYCLE),
     assumptions=(*_POSITIVE, _β1, _β2, _LINE, given("no bias correction, as in the long run")),
     source=HERE,
     evidence=(
@@ -309,13 +315,13 @@ ADAM_CYCLE = Claim(
         ),
     ),
     mutants=(
-        Mutant("RMSProp's amplitude η/2", _all(_ADAM_CYCLE, A_c=η / 2)),
-        Mutant("sharpness 2/(1 − β₁)", _all(_ADAM_CYCLE, kappa_c=2 / (1 - β1))),
-        Mutant("stable for every β₁, as RMSProp's is for every β₂", _all(_ADAM_CYCLE, P_3=1 - β2)),
-        Mutant("the edge at β₂ → 1 for every β₂", _all(_ADAM_CYCLE, beta_1c=3 - 2 * sp.sqrt(2))),
-        Mutant("β₂ plays no part", _all(_ADAM_CYCLE, P_3=(1 - β2) * (1 - 6 * β1 + β1**2))),
+        Mutant("RMSProp's amplitude η/2", equations(_ADAM_CYCLE, {A: η / 2})),
+        Mutant("sharpness 2/(1 − β₁)", equations(_ADAM_CYCLE, {κ: 2 / (1 - β1)})),
+        Mutant("stable for every β₁, as RMSProp's is for every β₂", equations(_ADAM_CYCLE, {P_pairs: 1 - β2})),
+        Mutant("the edge at β₂ → 1 for every β₂", equations(_ADAM_CYCLE, {β1c: 3 - 2 * sp.sqrt(2)})),
+        Mutant("β₂ plays no part", equations(_ADAM_CYCLE, {P_pairs: (1 - β2) * (1 - 6 * β1 + β1**2)})),
     ),
-    meanings=meanings(_all(_ADAM_CYCLE)),
+    meanings=meanings(equations(_ADAM_CYCLE)),
     note="The edge falls from β₁ = 1/3 at β₂ → 0 to 3 − 2√2 = 0.1716 at β₂ → 1, far below the usual 0.9. There a "
     "complex pair leaves the unit circle, and orbits burst. ηh/√s on the orbit, 38 at β₁ = 0.9, is the limit of "
     f"stability at fixed s, at which {COHEN_2022.author} ({COHEN_2022.year}) see training stay.",
@@ -332,7 +338,7 @@ FIRST_STEPS = Claim(
     slug="lectures.adam-first-steps",
     title="Without bias correction Adam's first step is (1 − β₁)/√(1 − β₂) learning rates, with it exactly one",
     status="exact",
-    statement=_all(_STEPS),
+    statement=equations(_STEPS),
     assumptions=(
         positive(η, "learning rate"),
         _β1,
@@ -355,12 +361,14 @@ FIRST_STEPS = Claim(
         ),
     ),
     mutants=(
-        Mutant("the slides' first step is one learning rate", _all(_STEPS, d_1=η)),
-        Mutant("bias correction multiplies", _all(_STEPS, d_1p=η * (1 - β1) ** 2 / (1 - β2))),
-        Mutant("RMSProp's step with 1 − β₂ᵗ not under the root", _all(_STEPS, d_R=η / (1 - β2**t))),
-        Mutant("Adam's steps only shrink, as RMSProp's", _all(_STEPS, d_A=η * (1 - β1) / sp.sqrt(1 - β2**t))),
+        Mutant("the slides' first step is one learning rate", equations(_STEPS, {d_slides: η})),
+        Mutant("bias correction multiplies", equations(_STEPS, {d_torch: η * (1 - β1) ** 2 / (1 - β2)})),
+        Mutant("RMSProp's step with 1 − β₂ᵗ not under the root", equations(_STEPS, {d_rmsprop: η / (1 - β2**t)})),
+        Mutant(
+            "Adam's steps only shrink, as RMSProp's", equations(_STEPS, {d_adam: η * (1 - β1) / sp.sqrt(1 - β2**t)})
+        ),
     ),
-    meanings=meanings(_all(_STEPS)),
+    meanings=meanings(equations(_STEPS)),
     note="At (0.9, 0.999) the first step is 3.16 learning rates, and the longest is the twelfth, 6.57.",
 )
 

@@ -13,7 +13,8 @@ from random import Random
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, equals, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, by_name, equals, equations, positive
+from sgdtheory.derive.search import argmax
 from sgdtheory.laws import Number
 from sgdtheory.sources import MCALLESTER_2018
 
@@ -135,9 +136,9 @@ def search(point: Case) -> Case:
     per_example = sp.lambdify((η, B), (guarantee() / B).subs(numbers), "math")
 
     def lr_for(batch: float) -> float:
-        return _argmax(lambda lr: per_example(lr, batch), 0.0, 4 / float(point[L]))
+        return argmax(lambda lr: per_example(lr, batch), 0.0, 4 / float(point[L]))
 
-    batch = math.exp(_argmax(lambda b: per_example(lr_for(math.exp(b)), math.exp(b)), -12.0, 12.0))
+    batch = math.exp(argmax(lambda b: per_example(lr_for(math.exp(b)), math.exp(b)), -12.0, 12.0))
     lr = lr_for(batch)
     lost = per_example(lr, batch) - per_example(float(point[η]), float(point[B]))
     return {**point, η_batch: lr_for(float(point[B])), B_best: batch, η_best: lr, η_1: lr / batch, D: lost}
@@ -169,23 +170,13 @@ def locate_exactly(random: Random) -> Case:
     }
 
 
-def _argmax(f: Callable[[float], float], low: float, high: float) -> float:
-    """Golden-section search for the maximum of a function with one peak."""
-    ratio = (math.sqrt(5) - 1) / 2
-    for _ in range(80):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        low, high = (left, high) if f(left) < f(right) else (low, right)
-    return (low + high) / 2
-
-
 def _vertex(f: Callable[[sp.Expr], sp.Expr]) -> sp.Expr:
     """Return where a parabola is stationary, from its values at 1, 2 and 3."""
     a, b, c = (f(sp.Integer(k)) for k in (1, 2, 3))
     return 2 - (c - a) / (2 * (c - 2 * b + a))
 
 
-def _point(**numbers: float) -> Case:
-    return {s: sp.Rational(str(numbers[name])) for name, s in {"g": ĝ, "s": σ, "L": L, "z": z, "B": B, "lr": η}.items()}
+_point = by_name(g=ĝ, s=σ, L=L, z=z, B=B, lr=η)
 
 
 _ASSUMPTIONS = (
@@ -209,18 +200,12 @@ _POINTS = (
 )
 
 
-def _with(changes: Case) -> sp.Basic:
-    """Return the statement, with other values for some quantities."""
-    values = {**_STATED, **changes}
-    return sp.And(*(equals(quantity, value) for quantity, value in values.items()))
-
-
 BEST = Claim(
     id="MCA-01",
     slug="lectures.best-batch",
     title="The guarantee per example is largest at batch size 4z²σ²/ĝ² and learning rate 1/(2L), and only there",
     status="exact",
-    statement=_with({}),
+    statement=equations(_STATED),
     assumptions=(*_ASSUMPTIONS, positive(η, "any other learning rate")),
     source=MCALLESTER_2018.where("slides Optimizing B and η, The η₁ Calculation, and appendix"),
     evidence=(
@@ -230,12 +215,15 @@ BEST = Claim(
         Property(locate_exactly, examples=25),
     ),
     mutants=(
-        Mutant("break-even batch size z²σ²/ĝ²", _with({B_best: optimal_batch() / 4})),
-        Mutant("half the batch size, 8σ²/ĝ² at z = 2", _with({B_best: optimal_batch() / 2})),
-        Mutant("two standard errors whatever z is", _with({B_best: optimal_batch().subs(z, 2)})),
-        Mutant("learning rate 1/L", _with({η_best: 1 / L})),
-        Mutant("learning rate per example at the break-even batch", _with({η_1: 4 * _STATED[η_1]})),
-        Mutant("twice the caution at every batch size", _with({η_batch: (1 - 2 * z * σ / (ĝ * sp.sqrt(B))) / L})),
+        Mutant("break-even batch size z²σ²/ĝ²", equations(_STATED, {B_best: optimal_batch() / 4})),
+        Mutant("half the batch size, 8σ²/ĝ² at z = 2", equations(_STATED, {B_best: optimal_batch() / 2})),
+        Mutant("two standard errors whatever z is", equations(_STATED, {B_best: optimal_batch().subs(z, 2)})),
+        Mutant("learning rate 1/L", equations(_STATED, {η_best: 1 / L})),
+        Mutant("learning rate per example at the break-even batch", equations(_STATED, {η_1: 4 * _STATED[η_1]})),
+        Mutant(
+            "twice the caution at every batch size",
+            equations(_STATED, {η_batch: (1 - 2 * z * σ / (ĝ * sp.sqrt(B))) / L}),
+        ),
         Mutant(
             "expected progress instead of a guarantee", evidence=(Identity(lambda: best_choice(expected_decrease())),)
         ),

@@ -13,7 +13,19 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from sgdtheory import symbols
-from sgdtheory.claim import Assumption, Case, Claim, Identity, Mutant, Recursion, Sample, equals, given, positive
+from sgdtheory.claim import (
+    Assumption,
+    Case,
+    Claim,
+    Identity,
+    Mutant,
+    Recursion,
+    Sample,
+    by_name,
+    equations,
+    given,
+    positive,
+)
 from sgdtheory.sources import HERE, MCALLESTER_2018
 from sgdtheory.theory.lectures.batch_size import guarantee
 
@@ -132,12 +144,7 @@ def draw_three(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     return np.asarray(estimated > 16, dtype=np.float64)
 
 
-def _point(**numbers: float) -> Case:
-    return {s: sp.Rational(str(numbers[name])) for name, s in {"B": B, "z": z, "r": r, "b": b}.items()}
-
-
-def _with(stated: Case, changes: Case) -> sp.Basic:
-    return sp.And(*(equals(quantity, value) for quantity, value in {**stated, **changes}.items()))
+_point = by_name(B=B, z=z, r=r, b=b)
 
 
 _UP = (sp.erf(z / sp.sqrt(2)) + sp.erf(r / sp.sqrt(2))) / 2
@@ -154,7 +161,7 @@ CONFIDENCE = Claim(
     slug="lectures.confidence",
     title="The progress guarantee is a confidence statement, and it needs |ĝ|: for a negative gradient it mostly fails",
     status="corrected",
-    statement=_with(_HELD, {}),
+    statement=equations(_HELD),
     assumptions=(positive(r, "gradient in standard errors"), positive(z, "confidence multiplier"), _NORMAL),
     source=MCALLESTER_2018.where("slide A Progress Guarantee"),
     evidence=(
@@ -166,12 +173,12 @@ CONFIDENCE = Claim(
         bound_kept(2.5, -1, absolute=True),
     ),
     mutants=(
-        Mutant("as printed: it always holds", _with(_HELD, dict.fromkeys(_HELD, sp.S.One))),
-        Mutant("two-sided, whatever the gradient", _with(_HELD, {P_up: _HELD[P_small], P_down: _HELD[P_small]})),
-        Mutant("one-sided, whatever the gradient", _with(_HELD, {P_up: (1 + sp.erf(z / sp.sqrt(2))) / 2})),
-        Mutant("a negative gradient is as safe", _with(_HELD, {P_down: _UP})),
-        Mutant("with |ĝ| nothing changes at small gradients", _with(_HELD, {P_small: _UP})),
-        Mutant("with |ĝ| it is two-sided at large gradients too", _with(_HELD, {P_large: _HELD[P_small]})),
+        Mutant("as printed: it always holds", equations(_HELD, dict.fromkeys(_HELD, sp.S.One))),
+        Mutant("two-sided, whatever the gradient", equations(_HELD, {P_up: _HELD[P_small], P_down: _HELD[P_small]})),
+        Mutant("one-sided, whatever the gradient", equations(_HELD, {P_up: (1 + sp.erf(z / sp.sqrt(2))) / 2})),
+        Mutant("a negative gradient is as safe", equations(_HELD, {P_down: _UP})),
+        Mutant("with |ĝ| nothing changes at small gradients", equations(_HELD, {P_small: _UP})),
+        Mutant("with |ĝ| it is two-sided at large gradients too", equations(_HELD, {P_large: _HELD[P_small]})),
     ),
     meanings=(
         (P_up, "probability that the bound holds as printed, gradient > 0"),
@@ -195,7 +202,7 @@ PLUG_IN = Claim(
     slug="lectures.plug-in",
     title="Estimated from one batch, B* has an infinite mean, and the batch's own variance is too small",
     status="exact",
-    statement=sp.And(_with(_LAW, {}), sp.Gt(C, 0)),
+    statement=sp.And(equations(_LAW), sp.Gt(C, 0)),
     assumptions=(
         Assumption("batch size: B ≥ 2; one example has no spread", B, sp.Interval(2, sp.oo)),
         positive(r, "gradient in standard errors; the law at 0 is the limit"),
@@ -215,12 +222,12 @@ PLUG_IN = Claim(
         Sample(P_3, draw_three, {r: sp.Integer(1), z: sp.Integer(2), b: sp.Integer(16)}, resolution=0.02),
     ),
     mutants=(
-        Mutant("a tail light enough for a mean", _with(_LAW, {C: sp.S.Zero})),
-        Mutant("the same tail for every batch size", _with(_LAW, {C: _LAW[C].subs(B, 3)})),
-        Mutant("a gradient does not tame the tail", _with(_LAW, {C: _LAW[C].subs(r, 0)})),
-        Mutant("the law of no gradient", _with(_LAW, {P_3: _LAW[P_3].subs(r, 0)})),
-        Mutant("the law with the unbiased variance", _with(_LAW, {P_3: _unbiased_three})),
-        Mutant("the batch's own variance is unbiased", _with(_LAW, {bias: sp.S.One})),
+        Mutant("a tail light enough for a mean", equations(_LAW, {C: sp.S.Zero})),
+        Mutant("the same tail for every batch size", equations(_LAW, {C: _LAW[C].subs(B, 3)})),
+        Mutant("a gradient does not tame the tail", equations(_LAW, {C: _LAW[C].subs(r, 0)})),
+        Mutant("the law of no gradient", equations(_LAW, {P_3: _LAW[P_3].subs(r, 0)})),
+        Mutant("the law with the unbiased variance", equations(_LAW, {P_3: _unbiased_three})),
+        Mutant("the batch's own variance is unbiased", equations(_LAW, {bias: sp.S.One})),
     ),
     meanings=(
         (C, "limit of √b times the probability that the estimate exceeds b"),

@@ -12,7 +12,7 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import quadratic
-from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Recursion, equals, given, positive
+from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Recursion, by_name, equals, given, positive
 from sgdtheory.derive.moments import stationary_variance
 from sgdtheory.laws import Number
 from sgdtheory.optimizers import SGD
@@ -94,9 +94,7 @@ def _states(excursion: sp.Expr, lag: sp.Expr | None = None) -> sp.Basic:
     return sp.And(equals(M, excursion), equals(V, slow_schedule(n) * σ**2 / (B * h * (2 - x)) * (1 + late)))
 
 
-def _at(**numbers: float) -> Case:
-    names = {"c": c, "B": B, "h": h, "s": σ, "n": n}
-    return {names[name]: sp.Rational(str(value)) for name, value in numbers.items()}
+_at = by_name(c=c, B=B, h=h, s=σ, n=n)
 
 
 _w = sp.Symbol("w", real=True)

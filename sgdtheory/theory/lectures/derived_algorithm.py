@@ -14,8 +14,22 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, Sample, between, equals, given, positive
+from sgdtheory.claim import (
+    Case,
+    Claim,
+    Identity,
+    Mutant,
+    Property,
+    Recursion,
+    Sample,
+    between,
+    by_name,
+    equations,
+    given,
+    positive,
+)
 from sgdtheory.derive.moments import quadratic_mean
+from sgdtheory.derive.search import last
 from sgdtheory.derived_algorithm import running_means
 from sgdtheory.sources import HERE, MCALLESTER_2018
 
@@ -141,16 +155,12 @@ _STATED = {
 }
 
 
-def _with(changes: Case) -> sp.Basic:
-    return sp.And(*(equals(quantity, value) for quantity, value in {**_STATED, **changes}.items()))
-
-
 ALGORITHM = Claim(
     id="MCA-07",
     slug="lectures.derived-algorithm",
     title="The derived algorithm tracks σ²/B, not σ², and a batch of weight 1 ends its estimates for ever",
     status="corrected",
-    statement=_with({}),
+    statement=equations(_STATED),
     assumptions=(
         between(a, 0, 1, "weight of a new batch, B/B*"),
         given("running means of the same gradient law; in the long run at constant weight"),
@@ -167,14 +177,15 @@ ALGORITHM = Claim(
     ),
     mutants=(
         Mutant(
-            "as printed: σ̃² is the variance of one example", _with({tracked: σ**2, best: 4 * z**2 * B * σ**2 / G**2})
+            "as printed: σ̃² is the variance of one example",
+            equations(_STATED, {tracked: σ**2, best: 4 * z**2 * B * σ**2 / G**2}),
         ),
         Mutant("as printed: s̃' carries g̃", evidence=(Identity(lambda: follow_the_estimates(typo=True)),)),
-        Mutant("no loss of spread to the mean", _with({tracked: σ**2 / B})),
-        Mutant("B* of batches, without the factor B", _with({best: 4 * z**2 * σ**2 / (B * G**2)})),
-        Mutant("something of the past is left at weight 1", _with({absorbed: (g - v) ** 2})),
-        Mutant("spread without the factor 1 − a", _with({spread_after: s - v**2 + a * (g - v) ** 2})),
-        Mutant("spread without the new deviation", _with({spread_after: (1 - a) * (s - v**2)})),
+        Mutant("no loss of spread to the mean", equations(_STATED, {tracked: σ**2 / B})),
+        Mutant("B* of batches, without the factor B", equations(_STATED, {best: 4 * z**2 * σ**2 / (B * G**2)})),
+        Mutant("something of the past is left at weight 1", equations(_STATED, {absorbed: (g - v) ** 2})),
+        Mutant("spread without the factor 1 − a", equations(_STATED, {spread_after: s - v**2 + a * (g - v) ** 2})),
+        Mutant("spread without the new deviation", equations(_STATED, {spread_after: (1 - a) * (s - v**2)})),
     ),
     meanings=(
         (spread_after, "s̃ − g̃² after a batch of weight a"),
@@ -214,11 +225,8 @@ def iterate_the_mean_field(point: Case) -> Case:
     for _ in range(2000):
         variance = (1 - weight) ** 2 * variance + weight**2  # of g̃, in units of σ²/B
     after = (signal + variance) / (4 * caution**2 * (1 - variance))
-    low, high = 0.0, 100.0
-    while high - low > 1e-9:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _settles(middle, caution) else (low, middle)
-    return {**point, after_mean: after, ρ_max: low}
+    end = last(lambda ratio: _settles(ratio, caution), 0.0, 100.0, width=1e-9)
+    return {**point, after_mean: after, ρ_max: end}
 
 
 def _settles(signal: float, caution: float) -> bool:
@@ -231,8 +239,7 @@ def _settles(signal: float, caution: float) -> bool:
     return True
 
 
-def _point(**numbers: float) -> Case:
-    return {x: sp.Rational(str(numbers[name])) for name, x in {"rho": ρ, "a": a, "z": z}.items()}
+_point = by_name(rho=ρ, a=a, z=z)
 
 
 _SETTLED = {
@@ -241,16 +248,12 @@ _SETTLED = {
 }
 
 
-def _settled_with(changes: Case) -> sp.Basic:
-    return sp.And(*(equals(quantity, value) for quantity, value in {**_SETTLED, **changes}.items()))
-
-
 MEAN_FIELD = Claim(
     id="MCA-08",
     slug="lectures.mean-field",
     title="In the mean, the corrected algorithm has a weight to settle at only while Bg²/σ² is small: 5.09 at z = 2",
     status="approximate",
-    statement=_settled_with({}),
+    statement=equations(_SETTLED),
     assumptions=(
         positive(ρ, "signal of a batch, Bg²/σ²"),
         between(a, 0, 1, "weight of a new batch, B/B*"),
@@ -266,10 +269,10 @@ MEAN_FIELD = Claim(
         Recursion(iterate_the_mean_field, (_point(rho=1, a=0.1, z=2), _point(rho=3, a=0.6, z=1)), 1e-6),
     ),
     mutants=(
-        Mutant("running means without noise", _settled_with({after_mean: ρ * (2 - a) / (8 * z**2 * (1 - a))})),
-        Mutant("spread of single batches", _settled_with({after_mean: (ρ * (2 - a) + a) / (4 * z**2 * (2 - a))})),
-        Mutant("settles wherever B < B*", _settled_with({ρ_max: 4 * z**2})),
-        Mutant("the larger root", _settled_with({ρ_max: 24 * z**2 + 1 + 8 * z * sp.sqrt(8 * z**2 + 1)})),
+        Mutant("running means without noise", equations(_SETTLED, {after_mean: ρ * (2 - a) / (8 * z**2 * (1 - a))})),
+        Mutant("spread of single batches", equations(_SETTLED, {after_mean: (ρ * (2 - a) + a) / (4 * z**2 * (2 - a))})),
+        Mutant("settles wherever B < B*", equations(_SETTLED, {ρ_max: 4 * z**2})),
+        Mutant("the larger root", equations(_SETTLED, {ρ_max: 24 * z**2 + 1 + 8 * z * sp.sqrt(8 * z**2 + 1)})),
     ),
     meanings=(
         (after_mean, "weight that follows, in the mean, from a long time at weight a"),

@@ -17,7 +17,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, equals, given, positive, real
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Recursion, equals, equations, given, positive, real
 from sgdtheory.errors import ArgumentError
 from sgdtheory.optimizers import SGD
 from sgdtheory.sources import AMARI_1998, MCALLESTER_2018, MCALLESTER_2020
@@ -275,33 +275,24 @@ UNITS = Claim(
 )
 
 
-def _dual(**changes: sp.Basic) -> sp.Basic:
-    parts = {
-        "image": equals(Mg, d_i),
-        "form": equals(form, area / gg + dx**2 / gd),
-        "determinant": equals(det, gd / gg),
-        "necessity": equals(kernel, Rg_sq),
-    }
-    return sp.And(*(parts | changes).values())
-
-
+_DUAL = {Mg: d_i, form: area / gg + dx**2 / gd, det: gd / gg, kernel: Rg_sq}
 DUAL = Claim(
     id="MCA-22",
     slug="lectures.dual-vector",
     title="Some positive definite M takes g to d if and only if g·d > 0; then M = 1 − ggᵀ/(g·g) + ddᵀ/(g·d) is one",
     status="exact",
-    statement=_dual(),
+    statement=equations(_DUAL),
     assumptions=(given("g·d > 0, x any vector, K = RRᵀ with R any matrix; any dimension"),),
     source=MCALLESTER_2018.where("slide The gradient as a dual vector"),
     evidence=(Identity(build_metric), Property(random_metric, examples=25)),
     mutants=(
         Mutant("dᵢ up to its length: ddᵀ/(d·d)", evidence=(Identity(_normalised_by_length),)),
-        Mutant("only parallel to d", _dual(image=equals(Mg, d_i * gd / gg))),
-        Mutant("only semidefinite: without the last square", _dual(form=equals(form, area / gg))),
-        Mutant("last square without its divisor", _dual(form=equals(form, area / gg + dx**2))),
-        Mutant("determinant 1", _dual(determinant=equals(det, 1))),
-        Mutant("determinant of the inverse", _dual(determinant=equals(det, gg / gd))),
-        Mutant("g·Kg may be negative", _dual(necessity=equals(kernel, -Rg_sq))),
+        Mutant("only parallel to d", equations(_DUAL, {Mg: d_i * gd / gg})),
+        Mutant("only semidefinite: without the last square", equations(_DUAL, {form: area / gg})),
+        Mutant("last square without its divisor", equations(_DUAL, {form: area / gg + dx**2})),
+        Mutant("determinant 1", equations(_DUAL, {det: sp.S.One})),
+        Mutant("determinant of the inverse", equations(_DUAL, {det: gg / gd})),
+        Mutant("g·Kg may be negative", equations(_DUAL, {kernel: -Rg_sq})),
     ),
     meanings=(
         (Mg, "M times the gradient, one coordinate"),

@@ -12,7 +12,7 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import quadratic
-from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Property, equals, positive
+from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Property, equations, positive
 from sgdtheory.optimizers import SGD
 from sgdtheory.sources import MCCANDLISH_2018
 from sgdtheory.theory.lectures import batch_size
@@ -105,9 +105,7 @@ _STATED = {
 
 def _with(changes: Case, falls: bool = True) -> sp.Basic:
     """Return the statement, with other values for some quantities, or with a rise in B."""
-    values = {**_STATED, **changes}
-    sign = sp.Lt(growth, 0) if falls else sp.Gt(growth, 0)
-    return sp.And(*(equals(quantity, value) for quantity, value in values.items()), sign)
+    return sp.And(equations(_STATED, changes), sp.Lt(growth, 0) if falls else sp.Gt(growth, 0))
 
 
 def _mean_decrease() -> Ensemble:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import quadratic
-from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Recursion, equals, given, positive, real
+from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Recursion, by_name, equals, given, positive, real
 from sgdtheory.derive.expansion import generic_polynomial, jet
 from sgdtheory.dynamics import mean_step
 from sgdtheory.optimizers import SGD
@@ -137,9 +137,7 @@ def _extrapolated(values: Sequence[Array]) -> Array:
     return rows[0]
 
 
-def _point(**numbers: float) -> Case:
-    names = {"lr": η, "h": h, "s": σ, "B": B, "t": τ, "w0": w_0, "part": δ, "x0": x_0}
-    return {names[name]: sp.Rational(str(value)) for name, value in numbers.items()}
+_point = by_name(lr=η, h=h, s=σ, B=B, t=τ, w0=w_0, part=δ, x0=x_0)
 
 
 _QUADRATIC = quadratic()

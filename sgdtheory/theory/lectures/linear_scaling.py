@@ -12,7 +12,7 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import quadratic
-from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Property, equals, given, positive, where
+from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Property, equations, given, positive, where
 from sgdtheory.derive.brackets import derivative_along
 from sgdtheory.derive.expansion import State, compose
 from sgdtheory.derive.moments import stationary_variance
@@ -99,16 +99,12 @@ _STATED = {
 }
 
 
-def _with(changes: Case) -> sp.Basic:
-    return sp.And(*(equals(quantity, value) for quantity, value in {**_STATED, **changes}.items()))
-
-
 SCALING = Claim(
     id="MCA-09",
     slug="lectures.linear-scaling",
     title="A batch of B at Bη₁ is B single steps at η₁ to first order only: path, long run and stability differ",
     status="leading-order",
-    statement=_with({}),
+    statement=equations(_STATED),
     assumptions=(
         positive(ε, "learning rate η₁ of one example, small"),
         positive(η, "learning rate η₁ of one example, in the long run"),
@@ -129,18 +125,21 @@ SCALING = Claim(
         _ensemble(lr=0.1, B=8, h=2, s=1.5, n=40),
     ),
     mutants=(
-        Mutant("as printed: two updates are the same as one of twice the size", _with({Δ: sp.S.Zero})),
-        Mutant("half the gap", _with({Δ: ε**2 * H2g1 / 2 - ε**3 * T / 2})),
-        Mutant("sign of the gap", _with({Δ: -(ε**2) * H2g1 + ε**3 * T / 2})),
-        Mutant("Hessian of the first example", _with({Δ: ε**2 * H1g2 - ε**3 * T / 2})),
-        Mutant("no bending: gap of quadratics for all losses", _with({Δ: ε**2 * H2g1})),
-        Mutant("bending without the ½", _with({Δ: ε**2 * H2g1 - ε**3 * T})),
-        Mutant("long-run variance the same for every B", _with({V: η * σ**2 / (2 * h)})),
-        Mutant("variance of the batch at the learning rate of one", _with({V: η * σ**2 / (B * h * (2 - η * h))})),
-        Mutant("variance of one example at the learning rate of the batch", _with({V: B * _STATED[V]})),
-        Mutant("any batch is stable as long as η₁ is", _with({limit: sp.oo})),
-        Mutant("stable until one step overshoots", _with({limit: 1 / (η * h)})),
-        Mutant("contraction is the same", _with({mismatch: sp.S.Zero})),
+        Mutant("as printed: two updates are the same as one of twice the size", equations(_STATED, {Δ: sp.S.Zero})),
+        Mutant("half the gap", equations(_STATED, {Δ: ε**2 * H2g1 / 2 - ε**3 * T / 2})),
+        Mutant("sign of the gap", equations(_STATED, {Δ: -(ε**2) * H2g1 + ε**3 * T / 2})),
+        Mutant("Hessian of the first example", equations(_STATED, {Δ: ε**2 * H1g2 - ε**3 * T / 2})),
+        Mutant("no bending: gap of quadratics for all losses", equations(_STATED, {Δ: ε**2 * H2g1})),
+        Mutant("bending without the ½", equations(_STATED, {Δ: ε**2 * H2g1 - ε**3 * T})),
+        Mutant("long-run variance the same for every B", equations(_STATED, {V: η * σ**2 / (2 * h)})),
+        Mutant(
+            "variance of the batch at the learning rate of one",
+            equations(_STATED, {V: η * σ**2 / (B * h * (2 - η * h))}),
+        ),
+        Mutant("variance of one example at the learning rate of the batch", equations(_STATED, {V: B * _STATED[V]})),
+        Mutant("any batch is stable as long as η₁ is", equations(_STATED, {limit: sp.oo})),
+        Mutant("stable until one step overshoots", equations(_STATED, {limit: 1 / (η * h)})),
+        Mutant("contraction is the same", equations(_STATED, {mismatch: sp.S.Zero})),
     ),
     meanings=(
         (Δ, "end of steps on examples 1 and 2 at η₁, less that of one step on both at 2η₁"),

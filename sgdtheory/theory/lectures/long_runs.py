@@ -8,6 +8,9 @@ discrete Lyapunov equation. The formulas themselves are `sgdtheory.derive.moment
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
@@ -22,12 +25,15 @@ from sgdtheory.claim import (
     Mutant,
     Recursion,
     between,
+    by_name,
     equals,
+    equations,
     given,
     positive,
     where,
 )
 from sgdtheory.derive.moments import stationary_variance
+from sgdtheory.derive.search import last
 from sgdtheory.derive.stability import stability_limit
 from sgdtheory.optimizers import SGD, EMAMomentum, Momentum, Nesterov, Optimizer
 from sgdtheory.problem import Problem
@@ -79,13 +85,15 @@ def iterate_with_momentum(point: Case) -> Case:
     case = dict(point)
     for rule, variance, limit in _RULES:
         case[variance] = _variance_after(rule(lr=point[η], momentum=point[μ]), point)
-        stable, unstable = 0.0, 8 / (1 - float(point[μ]))
-        while unstable - stable > 1e-11:
-            x = (stable + unstable) / 2
-            matrix, _ = _probe(rule(lr=x, momentum=point[μ]), sp.S.One)
-            stable, unstable = (x, unstable) if abs(np.linalg.eigvals(matrix)).max() < 1 else (stable, x)
-        case[limit] = stable
+        stable = partial(_is_stable, rule, point[μ])
+        case[limit] = last(stable, 0.0, 8 / (1 - float(point[μ])), width=1e-11)
     return case
+
+
+def _is_stable(rule: Callable[..., Optimizer], momentum: sp.Expr, lr: float) -> bool:
+    """Whether all eigenvalues of a step at h = 1 lie inside the unit circle."""
+    matrix, _ = _probe(rule(lr=lr, momentum=momentum), sp.S.One)
+    return bool(abs(np.linalg.eigvals(matrix)).max() < 1)
 
 
 def _variance_after(optimizer: Optimizer, point: Case) -> float:
@@ -109,9 +117,7 @@ def _probe(optimizer: Optimizer, curvature: sp.Expr) -> tuple[NDArray[np.float64
     return np.array(columns).T, np.array(after([0] * size, 1))
 
 
-def _point(**numbers: float) -> Case:
-    names = {"lr": η, "mu": μ, "B": B, "h": h, "s": σ, "n": n}
-    return {names[name]: sp.Rational(str(value)) for name, value in numbers.items()}
+_point = by_name(lr=η, mu=μ, B=B, h=h, s=σ, n=n)
 
 
 def _ensemble(quantity: sp.Symbol, problem: Problem, optimizer: Optimizer, **numbers: float) -> Ensemble:
@@ -179,18 +185,12 @@ _STATED = {
 }
 
 
-def _with(changes: Case) -> sp.Basic:
-    """Return the statement, with other values for some quantities."""
-    values = {**_STATED, **changes}
-    return sp.And(*(equals(quantity, value) for quantity, value in values.items()))
-
-
 MOMENTUM_SETTLES = Claim(
     id="MCA-15",
     slug="lectures.stationary-momentum",
     title="Long-run variance and end of stability of heavy ball, in both parametrisations, and of Nesterov momentum",
     status="exact",
-    statement=_with({}),
+    statement=equations(_STATED),
     assumptions=(
         *_ASSUMPTIONS,
         between(μ, 0, 1, "momentum"),
@@ -214,15 +214,18 @@ MOMENTUM_SETTLES = Claim(
         _ensemble(V_NAG, _QUADRATIC, Nesterov(), lr=0.4, mu=0.5, B=2, h=2, s=1.5, n=60),
     ),
     mutants=(
-        Mutant("heavy ball to leading order, ησ²/(2Bh(1 − μ))", _with({V_HB: η * σ**2 / (2 * B * h * (1 - μ))})),
-        Mutant("heavy ball without the factor 1 + μ", _with({V_HB: _STATED[V_HB] / (1 + μ)})),
-        Mutant("the averaged form's variance for the standard form", _with({V_HB: _STATED[V_EMA]})),
-        Mutant("averaging makes momentum disappear", _with({V_EMA: η * σ**2 / (B * h * (2 - η * h))})),
-        Mutant("averaged form to leading order, ησ²/(2Bh)", _with({V_EMA: η * σ**2 / (2 * B * h)})),
-        Mutant("Nesterov as heavy ball", _with({V_NAG: _STATED[V_HB]})),
-        Mutant("the limit of plain descent for heavy ball", _with({limit_hb: sp.Integer(2)})),
-        Mutant("the limit of heavy ball for Nesterov", _with({limit_nag: _STATED[limit_hb]})),
-        Mutant("the standard form's limit for the averaged form", _with({limit_ema: _STATED[limit_hb]})),
+        Mutant(
+            "heavy ball to leading order, ησ²/(2Bh(1 − μ))",
+            equations(_STATED, {V_HB: η * σ**2 / (2 * B * h * (1 - μ))}),
+        ),
+        Mutant("heavy ball without the factor 1 + μ", equations(_STATED, {V_HB: _STATED[V_HB] / (1 + μ)})),
+        Mutant("the averaged form's variance for the standard form", equations(_STATED, {V_HB: _STATED[V_EMA]})),
+        Mutant("averaging makes momentum disappear", equations(_STATED, {V_EMA: η * σ**2 / (B * h * (2 - η * h))})),
+        Mutant("averaged form to leading order, ησ²/(2Bh)", equations(_STATED, {V_EMA: η * σ**2 / (2 * B * h)})),
+        Mutant("Nesterov as heavy ball", equations(_STATED, {V_NAG: _STATED[V_HB]})),
+        Mutant("the limit of plain descent for heavy ball", equations(_STATED, {limit_hb: sp.Integer(2)})),
+        Mutant("the limit of heavy ball for Nesterov", equations(_STATED, {limit_nag: _STATED[limit_hb]})),
+        Mutant("the standard form's limit for the averaged form", equations(_STATED, {limit_ema: _STATED[limit_hb]})),
     ),
     meanings=(
         (V_HB, "long-run variance of heavy ball, v' = μv + ηĝ"),

@@ -24,7 +24,7 @@ from sgdtheory.claim import (
     Recursion,
     Sample,
     between,
-    equals,
+    equations,
     given,
     positive,
     real,
@@ -198,13 +198,6 @@ def run_look_ahead(random: Random) -> Iterator[Case]:
 # --- claims ----------------------------------------------------------------------------------------------------------
 
 
-def _all(stated: Case, **changes: object) -> sp.Basic:
-    """Return the statement, with other values for the quantities of these names."""
-    named = {quantity.name: quantity for quantity in stated}
-    values = {**stated, **{named[name]: value for name, value in changes.items()}}
-    return sp.And(*(equals(quantity, sp.sympify(value)) for quantity, value in values.items()))
-
-
 _MOMENTUM = between(μ, 0, 1, "momentum")
 _SLIDES = MCALLESTER_2018.where("slides Momentum (Nonstandard Parameterization), Momentum, Standard Parameterization")
 
@@ -214,7 +207,7 @@ TWO_FORMS = Claim(
     slug="lectures.two-momentum-forms",
     title="Averaged momentum at η is standard momentum at η(1 − μ), step by step, until the learning rate changes",
     status="exact",
-    statement=_all(_FORMS),
+    statement=equations(_FORMS),
     assumptions=(
         _MOMENTUM,
         positive(η, "learning rate"),
@@ -226,25 +219,25 @@ TWO_FORMS = Claim(
     source=_SLIDES,
     evidence=(Identity(same_sequence), Property(run_both_forms, examples=30)),
     mutants=(
-        Mutant("the same for learning rates that change", _all(_FORMS, dtheta_two=0)),
-        Mutant("gap without 1 − μ", _all(_FORMS, dtheta_two=μ * G_0 * (η_a - η_b))),
-        Mutant("gap of the other sign", _all(_FORMS, dtheta_two=-_FORMS[gap_two])),
+        Mutant("the same for learning rates that change", equations(_FORMS, {gap_two: sp.S.Zero})),
+        Mutant("gap without 1 − μ", equations(_FORMS, {gap_two: μ * G_0 * (η_a - η_b)})),
+        Mutant("gap of the other sign", equations(_FORMS, {gap_two: -_FORMS[gap_two]})),
         Mutant("learning rate η in both forms", evidence=(Identity(lambda: same_sequence(sp.S.One)),)),
     ),
-    meanings=meanings(_all(_FORMS)),
+    meanings=meanings(equations(_FORMS)),
     note="A momentum that changes keeps the two forms together, a learning rate that changes does not. PyTorch keeps "
     "the learning rate outside the buffer: under a schedule of η it follows the averaged form.",
 )
 
 _SPAN = (1 + μ) / (1 - μ)
 _WINDOW = {r_v: 1 / _SPAN, N_var: _SPAN, age: μ / (1 - μ), N_age: _SPAN}
-_PRINTED = _all(_WINDOW, r_v=1 - μ, N_var=1 / (1 - μ), N_age=1 / (1 - μ))
+_PRINTED = equations(_WINDOW, {r_v: 1 - μ, N_var: 1 / (1 - μ), N_age: 1 / (1 - μ)})
 WINDOW = Claim(
     id="MCA-13",
     slug="lectures.momentum-window",
     title="Averaged momentum is as steady and as old as the mean of the latest (1 + μ)/(1 − μ) gradients",
     status="approximate",
-    statement=_all(_WINDOW),
+    statement=equations(_WINDOW),
     assumptions=(_MOMENTUM, given("independent gradients of one variance; the buffer has forgotten its start")),
     source=_SLIDES,
     evidence=(
@@ -255,11 +248,11 @@ WINDOW = Claim(
     ),
     mutants=(
         Mutant("as printed, roughly: 1/(1 − μ) gradients", _PRINTED),
-        Mutant("as many as half the variance", _all(_WINDOW, r_v=1 / (2 * _SPAN), N_var=2 * _SPAN)),
-        Mutant("mean age 1/(1 − μ)", _all(_WINDOW, a_mean=1 / (1 - μ))),
-        Mutant("a window that ends at the mean age", _all(_WINDOW, N_age=age + 1)),
+        Mutant("as many as half the variance", equations(_WINDOW, {r_v: 1 / (2 * _SPAN), N_var: 2 * _SPAN})),
+        Mutant("mean age 1/(1 − μ)", equations(_WINDOW, {age: 1 / (1 - μ)})),
+        Mutant("a window that ends at the mean age", equations(_WINDOW, {N_age: age + 1})),
     ),
-    meanings=meanings(_all(_WINDOW)),
+    meanings=meanings(equations(_WINDOW)),
     note="1/(1 − μ) is the gain of the standard form and, towards μ = 1, the e-folding time of the weights; there the "
     "average is twice as steady as that many gradients.",
 )
@@ -270,7 +263,7 @@ LOOK_AHEAD = Claim(
     slug="lectures.look-ahead",
     title="PyTorch's Nesterov momentum makes the lectures' look-ahead points, which are Φ' wherever ĝ = 0 there",
     status="corrected",
-    statement=_all(_AHEAD),
+    statement=equations(_AHEAD),
     assumptions=(
         _MOMENTUM,
         positive(η, "learning rate"),
@@ -282,11 +275,11 @@ LOOK_AHEAD = Claim(
     evidence=(Identity(look_ahead), Property(lambda random: list(run_look_ahead(random)), examples=25)),
     mutants=(
         Mutant("as printed: always different from both Φ and Φ'", sp.And(sp.Gt(y_now**2, 0), sp.Gt(y_next**2, 0))),
-        Mutant("look-ahead from the next parameter by ηĝ", _all(_AHEAD, y_next=η * g)),
-        Mutant("look-ahead by the whole buffer", _all(_AHEAD, y_now=-η * v)),
-        Mutant("PyTorch's parameter is Φ", _all(_AHEAD, dy=-η * μ * (μ * v + (1 - μ) * g))),
+        Mutant("look-ahead from the next parameter by ηĝ", equations(_AHEAD, {y_next: η * g})),
+        Mutant("look-ahead by the whole buffer", equations(_AHEAD, {y_now: -η * v})),
+        Mutant("PyTorch's parameter is Φ", equations(_AHEAD, {dy: -η * μ * (μ * v + (1 - μ) * g)})),
     ),
-    meanings=meanings(_all(_AHEAD)),
+    meanings=meanings(equations(_AHEAD)),
     note="At the first step g̃ = 0 and the look-ahead is Φ itself.",
 )
 

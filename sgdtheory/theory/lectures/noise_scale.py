@@ -13,12 +13,13 @@ from random import Random
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, equals, given, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, equations, given, positive
 from sgdtheory.derive.moments import quadratic_mean
 from sgdtheory.laws import Fresh, Normal, Number
 from sgdtheory.problem import Problem
 from sgdtheory.sources import HERE, MCCANDLISH_2018
 from sgdtheory.theory.lectures.batch_size import optimal_batch, optimal_lr
+from sgdtheory.theory.random_instances import rational
 
 B, b, z, σ, h = symbols.batch_size, symbols.other_batch, symbols.confidence, symbols.noise_std, symbols.curvature
 ĝ, L = symbols.estimated_gradient, symbols.smoothness
@@ -93,7 +94,7 @@ def estimator_means() -> Case:
 def average_over_all_batches(random: Random) -> Case:
     """Draw a small data set of gradients and average the estimates over every batch of it, drawn with replacement."""
     d, size, small = random.randint(1, 3), random.choice((2, 3)), 1
-    data = [[sp.Rational(random.randint(-9, 9), random.randint(1, 4)) for _ in range(d)] for _ in range(3)]
+    data = [[rational(random, largest=9) for _ in range(d)] for _ in range(3)]
 
     def mean(rows: Sequence[Sequence[sp.Rational]]) -> list[sp.Rational]:
         return [sp.Add(*column) / len(rows) for column in zip(*rows, strict=True)]
@@ -182,16 +183,12 @@ _UNBIASED = {E_G_two: G_sq, E_S_two: S, E_G_one: G_sq, E_S_one: S}
 _UNITS = {batch_scaled: sp.S.One, lr_scaled: k**2 / c, one_scaled: k**2 / c, channel_mean: 4 * z**2 * N}
 
 
-def _with(stated: Case, changes: Case) -> sp.Basic:
-    return sp.And(*(equals(quantity, value) for quantity, value in {**stated, **changes}.items()))
-
-
 UNBIASED = Claim(
     id="MCA-06",
     slug="lectures.unbiased-noise-scale",
     title="Two batch sizes, or one batch with its spread, give |G|² and tr Σ without bias",
     status="exact",
-    statement=_with(_UNBIASED, {}),
+    statement=equations(_UNBIASED),
     assumptions=(
         positive(B, "size of the big, or only, batch"),
         positive(b, "size of the small batch"),
@@ -200,10 +197,10 @@ UNBIASED = Claim(
     source=MCCANDLISH_2018.where("appendix on unbiased estimates of the noise scale"),
     evidence=(Identity(estimator_means), Property(average_over_all_batches, examples=20)),
     mutants=(
-        Mutant("noise left in the squared gradient of the big batch", _with(_UNBIASED, {E_G_two: G_sq + S / B})),
-        Mutant("the trace over the big batch size", _with(_UNBIASED, {E_S_two: S / B})),
-        Mutant("squared mean of the only batch as it is", _with(_UNBIASED, {E_G_one: G_sq + S / B})),
-        Mutant("the batch's own variance, divisor B", _with(_UNBIASED, {E_S_one: S * (1 - 1 / B)})),
+        Mutant("noise left in the squared gradient of the big batch", equations(_UNBIASED, {E_G_two: G_sq + S / B})),
+        Mutant("the trace over the big batch size", equations(_UNBIASED, {E_S_two: S / B})),
+        Mutant("squared mean of the only batch as it is", equations(_UNBIASED, {E_G_one: G_sq + S / B})),
+        Mutant("the batch's own variance, divisor B", equations(_UNBIASED, {E_S_one: S * (1 - 1 / B)})),
     ),
     meanings=(
         (E_G_two, "mean of the two-batch estimate of |G|²"),
@@ -221,7 +218,7 @@ UNITS = Claim(
     slug="lectures.units",
     title="B* is a pure number and η* a curvature's inverse; channel by channel B* averages to 4z² noise scales",
     status="exact",
-    statement=_with(_UNITS, {}),
+    statement=equations(_UNITS),
     assumptions=(
         positive(c, "the loss is multiplied by this"),
         positive(k, "the parameter is multiplied by this"),
@@ -230,11 +227,11 @@ UNITS = Claim(
     source=HERE,
     evidence=(Identity(in_other_units), Property(rescale_a_regression, examples=20)),
     mutants=(
-        Mutant("B* changes with the loss", _with(_UNITS, {batch_scaled: 1 / c})),
-        Mutant("B* changes with the parameter", _with(_UNITS, {batch_scaled: k**2})),
-        Mutant("learning rates are pure numbers", _with(_UNITS, {lr_scaled: sp.S.One, one_scaled: sp.S.One})),
-        Mutant("learning rates as gradients", _with(_UNITS, {lr_scaled: k / c})),
-        Mutant("the noise scale itself", _with(_UNITS, {channel_mean: N})),
+        Mutant("B* changes with the loss", equations(_UNITS, {batch_scaled: 1 / c})),
+        Mutant("B* changes with the parameter", equations(_UNITS, {batch_scaled: k**2})),
+        Mutant("learning rates are pure numbers", equations(_UNITS, {lr_scaled: sp.S.One, one_scaled: sp.S.One})),
+        Mutant("learning rates as gradients", equations(_UNITS, {lr_scaled: k / c})),
+        Mutant("the noise scale itself", equations(_UNITS, {channel_mean: N})),
     ),
     meanings=(
         (batch_scaled, "B* in the new units over B*"),

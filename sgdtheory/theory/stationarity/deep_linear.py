@@ -11,7 +11,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from sgdtheory import symbols
-from sgdtheory.claim import Assumption, Case, Claim, Identity, Mutant, Recursion, equals, given, positive
+from sgdtheory.claim import Assumption, Case, Claim, Identity, Mutant, Recursion, by_name, equals, given, positive
 from sgdtheory.laws import Fresh, Normal
 from sgdtheory.problem import Problem
 from sgdtheory.sources import SAXE_2014
@@ -120,9 +120,7 @@ def _rate(weights: Array, teacher: float, gap: float = 3e-4) -> float:
     return float(np.dot([1, -8, 8, -1], values) / (12 * gap))
 
 
-def _point(**numbers: float) -> Case:
-    names = {"s": s_0, "u": u, "u0": u_0, "t": τ, "layers": ell}
-    return {names[name]: sp.Rational(str(value)) for name, value in numbers.items()}
+_point = by_name(s=s_0, u=u, u0=u_0, t=τ, layers=ell)
 
 
 def _grows(**changes: sp.Expr) -> sp.Basic:

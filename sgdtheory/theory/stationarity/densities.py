@@ -11,7 +11,20 @@ import numpy as np
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Recursion, equals, given, positive, real, where
+from sgdtheory.claim import (
+    Case,
+    Claim,
+    Ensemble,
+    Identity,
+    Mutant,
+    Recursion,
+    by_name,
+    equals,
+    given,
+    positive,
+    real,
+    where,
+)
 from sgdtheory.derive.moments import stationary_covariance
 from sgdtheory.derive.transition import Vector, stationary_law
 from sgdtheory.optimizers import SGD
@@ -144,9 +157,7 @@ def _read(reading: str) -> sp.Basic:
     return sp.And(equals(slope, log_slope(reading)), equals(E1, stays), equals(V, variance))
 
 
-def _at(**numbers: float) -> Case:
-    names = {"lr": η, "B": B, "h": h, "s": σ}
-    return {names[name]: sp.Rational(str(value)) for name, value in numbers.items()}
+_at = by_name(lr=η, B=B, h=h, s=σ)
 
 
 ITO = Claim(

@@ -15,7 +15,7 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import linear_regression
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, equals, given, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, equations, given, positive
 from sgdtheory.sources import HERE
 from sgdtheory.theory.stationarity.heavy_tails import multiplier
 
@@ -115,10 +115,7 @@ _POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(8)
 _WEIGHTS = _WEIGHTS / math.sqrt(2 * math.pi)
 
 
-def _with(changes: Case) -> sp.Basic:
-    """Return the statement, with other values for some quantities."""
-    values = {κ: small_step_exponent(), ν: diffusion_tail_exponent(), **changes}
-    return sp.And(*(equals(quantity, value) for quantity, value in values.items()))
+_STATED = {κ: small_step_exponent(), ν: diffusion_tail_exponent()}
 
 
 def _point(lr: str, batch: int, curvature: str) -> Case:
@@ -132,7 +129,7 @@ DIFFUSION_TAIL = Claim(
     slug="stationarity.diffusion-tail",
     title="As ηh → 0 SGD's tail exponent is 1.796 B/(ηh), the diffusion limit's B/(ηh): its tail stays too heavy",
     status="leading-order",
-    statement=_with({}),
+    statement=equations(_STATED),
     assumptions=(
         positive(η, "learning rate, with ηh small"),
         positive(B, "batch size"),
@@ -146,13 +143,20 @@ DIFFUSION_TAIL = Claim(
         Recursion(search, (_point("0.01", 1, "1"), _point("0.002", 2, "2.5"), _point("0.005", 4, "1")), 2e-5),
     ),
     mutants=(
-        Mutant("the diffusion's exponent", _with({κ: diffusion_tail_exponent()})),
-        Mutant("one less for the diffusion", _with({ν: B / (η * h)})),
-        Mutant("the leading term alone", _with({κ: leading_exponent() / (η * h)})),
-        Mutant("the correction with the other sign", _with({κ: leading_exponent() / (η * h) - _CORRECTION})),
-        Mutant("correction of batches of one", _with({κ: leading_exponent() / (η * h) + _CORRECTION.subs(B, 1)})),
-        Mutant("W(1) for W(1/e)", _with({κ: small_step_exponent().subs(W, sp.LambertW(1))})),
-        Mutant("no batch in the exponent", _with({κ: small_step_exponent().subs(B, 1), ν: 1 + 1 / (η * h)})),
+        Mutant("the diffusion's exponent", equations(_STATED, {κ: diffusion_tail_exponent()})),
+        Mutant("one less for the diffusion", equations(_STATED, {ν: B / (η * h)})),
+        Mutant("the leading term alone", equations(_STATED, {κ: leading_exponent() / (η * h)})),
+        Mutant(
+            "the correction with the other sign", equations(_STATED, {κ: leading_exponent() / (η * h) - _CORRECTION})
+        ),
+        Mutant(
+            "correction of batches of one",
+            equations(_STATED, {κ: leading_exponent() / (η * h) + _CORRECTION.subs(B, 1)}),
+        ),
+        Mutant("W(1) for W(1/e)", equations(_STATED, {κ: small_step_exponent().subs(W, sp.LambertW(1))})),
+        Mutant(
+            "no batch in the exponent", equations(_STATED, {κ: small_step_exponent().subs(B, 1), ν: 1 + 1 / (η * h)})
+        ),
     ),
     meanings=(
         (κ, "tail exponent of SGD: P(|w| > u) falls as u^(−κ)"),

@@ -7,12 +7,12 @@ it settles on a cycle of two points around the minimum, in closed form.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, between, equals, given
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, between, equations, given
+from sgdtheory.derive.search import bisect
 from sgdtheory.dynamics import mean_step
 from sgdtheory.optimizers import SGD
 from sgdtheory.problem import Problem, landscape
@@ -102,9 +102,9 @@ def iterate(point: Case) -> Case:
         low: min(here, there),
         multiplier: _two_step_slope(lr),
         sharpness: (3 * here**2 + 3 * there**2 - 2) / 2,
-        birth: _bisect(lambda rate: abs(_slope(1.0, rate, 1)) - 1, 0.5, 1.5),
-        most: _bisect(_two_step_slope, 1.05, 1.2),
-        death: _bisect(lambda rate: _two_step_slope(rate) + 1, 1.15, 1.4),
+        birth: bisect(lambda rate: abs(_slope(1.0, rate, 1)) - 1, 0.5, 1.5),
+        most: bisect(lambda rate: -_two_step_slope(rate), 1.05, 1.2),
+        death: bisect(lambda rate: -1 - _two_step_slope(rate), 1.15, 1.4),
     }
 
 
@@ -122,16 +122,7 @@ def _slope(w: float, lr: float, steps: int) -> float:
 
 def _two_step_slope(lr: float) -> float:
     """Return the derivative of two steps at the only point of period two between 1 and the end of the basin."""
-    return _slope(_bisect(lambda w: _run(w, lr, 2) - w, 1.01, math.sqrt(1 + 2 / lr) - 0.01), lr, 2)
-
-
-def _bisect(function: Callable[[float], float], left: float, right: float) -> float:
-    """Return where a function with different signs at both ends changes it."""
-    negative = function(left) < 0
-    for _ in range(45):
-        middle = (left + right) / 2
-        left, right = (middle, right) if (function(middle) < 0) == negative else (left, middle)
-    return (left + right) / 2
+    return _slope(bisect(lambda w: w - _run(w, lr, 2), 1.01, math.sqrt(1 + 2 / lr) - 0.01), lr, 2)
 
 
 _HIGH, _LOW = cycle()
@@ -146,17 +137,12 @@ STATED: dict[sp.Symbol, sp.Expr] = {
 }
 
 
-def _with(changes: Case) -> sp.Basic:
-    """Return the statement, with other values for some quantities."""
-    return sp.And(*(equals(quantity, value) for quantity, value in {**STATED, **changes}.items()))
-
-
 TWO_CYCLE = Claim(
     id="STA-10",
     slug="stationarity.two-cycle",
     title="On (w² − 1)²/4 gradient descent has the two-cycle (√(1 + 3/η) ± √(1 − 1/η))/2, stable for 1 < η < √5 − 1",
     status="exact",
-    statement=_with({}),
+    statement=equations(STATED),
     assumptions=(
         between(η, 1, sp.sqrt(5) - 1, "learning rate"),
         given("plain gradient descent without noise, started inside the basin of the minimum at 1"),
@@ -168,15 +154,15 @@ TWO_CYCLE = Claim(
         Recursion(iterate, tuple({η: sp.Rational(value)} for value in ("1.02", "1.1", "1.2", "1.23")), 1e-7),
     ),
     mutants=(
-        Mutant("the gap of a square-root bifurcation, √(η − 1)", _with({high: _HIGH.subs(1 / η, 2 - η)})),
-        Mutant("symmetric about the minimum", _with({low: 2 - _HIGH})),
-        Mutant("the multiplier of one step, squared", _with({multiplier: (1 - 2 * η) ** 2})),
-        Mutant("mean curvature held at two over the learning rate", _with({sharpness: 2 / η})),
-        Mutant("mean curvature that of the minimum", _with({sharpness: sp.Integer(2)})),
-        Mutant("unstable at once", _with({death: sp.S.One})),
-        Mutant("stable until the basin's edge maps to the maximum", _with({death: sp.Integer(2)})),
-        Mutant("most attracting half-way", _with({most: sp.sqrt(5) / 2})),
-        Mutant("born where the curvature is one over the learning rate", _with({birth: sp.Rational(1, 2)})),
+        Mutant("the gap of a square-root bifurcation, √(η − 1)", equations(STATED, {high: _HIGH.subs(1 / η, 2 - η)})),
+        Mutant("symmetric about the minimum", equations(STATED, {low: 2 - _HIGH})),
+        Mutant("the multiplier of one step, squared", equations(STATED, {multiplier: (1 - 2 * η) ** 2})),
+        Mutant("mean curvature held at two over the learning rate", equations(STATED, {sharpness: 2 / η})),
+        Mutant("mean curvature that of the minimum", equations(STATED, {sharpness: sp.Integer(2)})),
+        Mutant("unstable at once", equations(STATED, {death: sp.S.One})),
+        Mutant("stable until the basin's edge maps to the maximum", equations(STATED, {death: sp.Integer(2)})),
+        Mutant("most attracting half-way", equations(STATED, {most: sp.sqrt(5) / 2})),
+        Mutant("born where the curvature is one over the learning rate", equations(STATED, {birth: sp.Rational(1, 2)})),
     ),
     meanings=(
         (high, "larger point of the two-cycle"),

@@ -8,7 +8,7 @@ import numpy as np
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, equals, given, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, by_name, equals, given, positive
 from sgdtheory.derive.transition import Vector, exit_steps
 from sgdtheory.sources import HERE
 
@@ -89,9 +89,7 @@ def exit_time() -> sp.Expr:
     return (D / m * (sp.exp(m * a / D) - 1) - a) / m
 
 
-def _at(**numbers: float) -> Case:
-    names = {"m": m, "D": D, "a": a}
-    return {names[name]: sp.Rational(str(value)) for name, value in numbers.items()}
+_at = by_name(m=m, D=D, a=a)
 
 
 ESCAPE = Claim(

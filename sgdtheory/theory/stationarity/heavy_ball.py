@@ -7,7 +7,7 @@ import math
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, between, equals, given, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, between, by_name, equals, given, positive
 from sgdtheory.derive.expansion import generic_polynomial, jet, root_series
 from sgdtheory.derive.stability import step_matrix
 from sgdtheory.optimizers import EMAMomentum, Momentum, Nesterov, Optimizer
@@ -84,8 +84,7 @@ def measured_decay(point: Case) -> Case:
     return {**point, c: lr * (2 * measured(lr / 2) - measured(lr))}
 
 
-def _point(**numbers: str) -> Case:
-    return {{"lr": η, "mu": μ, "h": h}[name]: sp.Rational(value) for name, value in numbers.items()}
+_point = by_name(lr=η, mu=μ, h=h)
 
 
 _PENALTY = η * (1 + μ) / (4 * (1 - μ))

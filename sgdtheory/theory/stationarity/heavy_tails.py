@@ -16,7 +16,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, Sample, equals, given, positive, where
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, Sample, equations, given, positive, where
 from sgdtheory.derive.multiplier import Multiplier, chi_square_multiplier
 from sgdtheory.sources import GOLDIE_1991
 from sgdtheory.theory.stationarity.minibatch_stability import growth, largest_lr
@@ -156,11 +156,6 @@ STATED: dict[sp.Symbol, sp.Expr] = {
 }
 
 
-def _with(changes: Case) -> sp.Basic:
-    """Return the statement, with other values for some quantities."""
-    return sp.And(*(equals(quantity, value) for quantity, value in {**STATED, **changes}.items()))
-
-
 _TAIL = {**_point("2/3", 1, "1", "1"), m_log: sp.Float(multiplier(2 / 3).slope(2))}
 
 KESTEN = Claim(
@@ -168,7 +163,7 @@ KESTEN = Claim(
     slug="stationarity.heavy-tail",
     title="One parameter's long-run law has a power tail; at ηh = 2B/(B + 2) it falls as C/u² and has no variance",
     status="exact",
-    statement=_with({}),
+    statement=equations(STATED),
     assumptions=(
         positive(η, "learning rate"),
         positive(B, "batch size"),
@@ -187,12 +182,12 @@ KESTEN = Claim(
         Sample(C_2, draw_tail, _TAIL, resolution=0.15),
     ),
     mutants=(
-        Mutant("a normal law: fourth moment three times the variance squared", _with({M_4: 3 * V**2})),
-        Mutant("noise as it is at the minimum", _with({V: η * σ**2 / (B * (2 - η * h))})),
-        Mutant("infinite variance only where gradient descent diverges", _with({η_2: 2 / h})),
-        Mutant("q without fluctuations in fourth power", _with({m4: growth(dimension=1) ** 2})),
-        Mutant("tail counted on one side", _with({C_2: STATED[C_2] / 2})),
-        Mutant("tail without the renewal constant", _with({C_2: STATED[C_2] * m_log})),
+        Mutant("a normal law: fourth moment three times the variance squared", equations(STATED, {M_4: 3 * V**2})),
+        Mutant("noise as it is at the minimum", equations(STATED, {V: η * σ**2 / (B * (2 - η * h))})),
+        Mutant("infinite variance only where gradient descent diverges", equations(STATED, {η_2: 2 / h})),
+        Mutant("q without fluctuations in fourth power", equations(STATED, {m4: growth(dimension=1) ** 2})),
+        Mutant("tail counted on one side", equations(STATED, {C_2: STATED[C_2] / 2})),
+        Mutant("tail without the renewal constant", equations(STATED, {C_2: STATED[C_2] * m_log})),
     ),
     meanings=(
         (m2, "E(1 − ηq)²: the tail exponent is 2 where it is 1"),

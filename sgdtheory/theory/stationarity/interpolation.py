@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import linear_regression
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, Sample, equals, given, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, Sample, equations, given, positive
 from sgdtheory.laws import Number
 from sgdtheory.sources import HERE
 
@@ -127,11 +127,13 @@ def draw(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     return np.log(np.abs(1 - 0.6 * 1.5 * rng.standard_normal(count) ** 2))
 
 
+_STATED = {Λ: lyapunov_exponent(), on_mean: 2 / h, on_square: 2 / (3 * h)}
+
+
 def _with(changes: Case, low: str = "2.42124", high: str = "2.42125") -> sp.Basic:
     """Return the statement, with other values for some quantities."""
-    values = {Λ: lyapunov_exponent(), on_mean: 2 / h, on_square: 2 / (3 * h), **changes}
     between = sp.And(sp.Gt(on_path * h, sp.Rational(low)), sp.Lt(on_path * h, sp.Rational(high)))
-    return sp.And(*(equals(quantity, value) for quantity, value in values.items()), between)
+    return sp.And(equations(_STATED, changes), between)
 
 
 THREE_LIMITS = Claim(

@@ -13,7 +13,7 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import linear_regression
-from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Property, equals, given, positive
+from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Property, equations, given, positive
 from sgdtheory.derive.wick import gaussian_mean
 from sgdtheory.laws import Number
 from sgdtheory.optimizers import SGD
@@ -94,10 +94,7 @@ def _ensemble(curvature: Number, lr: Number, batch: int, size: int) -> Ensemble:
     return Ensemble(m2, squares, "mean", problem, SGD(), values, 1, start, resolution=0.02)
 
 
-def _with(changes: Case) -> sp.Basic:
-    """Return the statement, with other values for some quantities."""
-    values = {m2: growth(), limit: largest_lr(), **changes}
-    return sp.And(*(equals(quantity, value) for quantity, value in values.items()))
+_STATED = {m2: growth(), limit: largest_lr()}
 
 
 MINIBATCH = Claim(
@@ -105,7 +102,7 @@ MINIBATCH = Claim(
     slug="stationarity.minibatch",
     title="On isotropic normal inputs, where one w fits all, SGD is stable in mean square for η < 2B/(h(B + d + 1))",
     status="exact",
-    statement=_with({}),
+    statement=equations(_STATED),
     assumptions=(
         positive(η, "learning rate"),
         positive(B, "batch size"),
@@ -121,13 +118,16 @@ MINIBATCH = Claim(
         _ensemble(2, sp.Rational(1, 4), batch=1, size=1),
     ),
     mutants=(
-        Mutant("stable like gradient descent", _with({limit: 2 / h, m2: (1 - η * h) ** 2})),
+        Mutant("stable like gradient descent", equations(_STATED, {limit: 2 / h, m2: (1 - η * h) ** 2})),
         Mutant(
             "each example's |x|² taken as its mean dh",
-            _with({limit: 2 * B / (h * (B + d - 1)), m2: growth(dimension=d - 2)}),
+            equations(_STATED, {limit: 2 * B / (h * (B + d - 1)), m2: growth(dimension=d - 2)}),
         ),
-        Mutant("linear scaling for every batch size", _with({limit: B * largest_lr(batch_size=1)})),
-        Mutant("the same for every batch size", _with({limit: largest_lr(batch_size=1), m2: growth(batch_size=1)})),
+        Mutant("linear scaling for every batch size", equations(_STATED, {limit: B * largest_lr(batch_size=1)})),
+        Mutant(
+            "the same for every batch size",
+            equations(_STATED, {limit: largest_lr(batch_size=1), m2: growth(batch_size=1)}),
+        ),
     ),
     meanings=(
         (m2, "mean of |w'|² over |w|², one step"),

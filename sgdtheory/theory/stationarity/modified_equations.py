@@ -9,7 +9,7 @@ from __future__ import annotations
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, equals, given, positive
+from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, by_name, equations, given, positive
 from sgdtheory.derive.expansion import jet
 from sgdtheory.derive.moments import stationary_variance
 from sgdtheory.optimizers import SGD
@@ -107,14 +107,7 @@ _STATED = {
 }
 
 
-def _with(changes: Case) -> sp.Basic:
-    """Return the statement, with other values for some quantities."""
-    return sp.And(*(equals(quantity, value) for quantity, value in {**_STATED, **changes}.items()))
-
-
-def _at(**numbers: float) -> Case:
-    names = {"lr": η, "B": B, "h": h, "s": σ}
-    return {names[name]: sp.Rational(str(value)) for name, value in numbers.items()}
+_at = by_name(lr=η, B=B, h=h, s=σ)
 
 
 WRONG_SIGN = Claim(
@@ -122,7 +115,7 @@ WRONG_SIGN = Claim(
     slug="stationarity.modified-equations",
     title="The modified equation of order 2 follows SGD's mean, but its long-run variance has −¼η²σ²/B for +¼η²σ²/B",
     status="leading-order",
-    statement=_with({}),
+    statement=equations(_STATED),
     assumptions=(
         positive(η, "learning rate, small"),
         positive(h, "curvature"),
@@ -137,11 +130,11 @@ WRONG_SIGN = Claim(
         Recursion(moments_in_time, (_at(lr=0.001, B=1, h=1, s=1), _at(lr=0.0005, B=4, h=3, s=2)), 1e-6),
     ),
     mutants=(
-        Mutant("order 2 matches the long-run variance to η²", _with({V2: _STATED[V]})),
-        Mutant("order 1 does", _with({V1: _STATED[V]})),
-        Mutant("SGD's variance is smaller than its leading term", _with({V: _STATED[V2]})),
-        Mutant("the drift of L + ½ηL'²", _with({r2: h + η * h**2, V2: _FIRST - 2 * _SECOND})),
-        Mutant("order 1 follows the mean to second order", _with({r1: _STATED[r2]})),
+        Mutant("order 2 matches the long-run variance to η²", equations(_STATED, {V2: _STATED[V]})),
+        Mutant("order 1 does", equations(_STATED, {V1: _STATED[V]})),
+        Mutant("SGD's variance is smaller than its leading term", equations(_STATED, {V: _STATED[V2]})),
+        Mutant("the drift of L + ½ηL'²", equations(_STATED, {r2: h + η * h**2, V2: _FIRST - 2 * _SECOND})),
+        Mutant("order 1 follows the mean to second order", equations(_STATED, {r1: _STATED[r2]})),
     ),
     meanings=(
         (V, "long-run variance of SGD"),

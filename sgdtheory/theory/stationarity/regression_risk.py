@@ -24,7 +24,7 @@ from sgdtheory.claim import (
     Mutant,
     Property,
     Recursion,
-    equals,
+    equations,
     given,
     positive,
     where,
@@ -139,10 +139,7 @@ _EXCESS = sp.Add(*(c * w**2 for c, w in zip(H, _PLANE.coordinates, strict=False)
 _FIRST = η * (T + σ**2) / (2 * B - (B + 1) * η * H[0])
 
 
-def _with(changes: Case) -> sp.Basic:
-    """Return the statement, with other values for some quantities."""
-    values = {T: excess(), s_1: _FIRST, Δ: 1 - feedback(), **changes}
-    return sp.And(*(equals(quantity, value) for quantity, value in values.items()))
+_STATED = {T: excess(), s_1: _FIRST, Δ: 1 - feedback()}
 
 
 def _additive() -> sp.Expr:
@@ -155,7 +152,7 @@ RISK = Claim(
     slug="stationarity.regression-risk",
     title="On linear regression with normal inputs SGD's excess loss settles at ½σ²C/(1 − C), and it settles if C < 1",
     status="exact",
-    statement=_with({}),
+    statement=equations(_STATED),
     assumptions=(
         positive(η, "learning rate"),
         positive(B, "batch size"),
@@ -184,13 +181,13 @@ RISK = Claim(
         Ensemble(T, _EXCESS, "mean", _PLANE, SGD(), _point(0.3, 2, 1.5, 1, 0.5, 0), 30, (0, 0), resolution=0.04),
     ),
     mutants=(
-        Mutant("noise as it is at the minimum", _with({T: _additive()})),
-        Mutant("one round of feedback only", _with({T: σ**2 * feedback()})),
-        Mutant("a small learning rate, ησ² tr H/(2B)", _with({T: η * σ**2 * sp.Add(*H) / (2 * B)})),
-        Mutant("variance without what the excess loss adds", _with({s_1: _FIRST.subs(T, 0)})),
-        Mutant("isotropic variance", _with({s_1: T / sp.Add(*H)})),
-        Mutant("stable as long as every direction is by itself", _with({Δ: sp.S.One})),
-        Mutant("without the fourth moment's factor two", _with({T: excess().subs(B + 1, B)})),
+        Mutant("noise as it is at the minimum", equations(_STATED, {T: _additive()})),
+        Mutant("one round of feedback only", equations(_STATED, {T: σ**2 * feedback()})),
+        Mutant("a small learning rate, ησ² tr H/(2B)", equations(_STATED, {T: η * σ**2 * sp.Add(*H) / (2 * B)})),
+        Mutant("variance without what the excess loss adds", equations(_STATED, {s_1: _FIRST.subs(T, 0)})),
+        Mutant("isotropic variance", equations(_STATED, {s_1: T / sp.Add(*H)})),
+        Mutant("stable as long as every direction is by itself", equations(_STATED, {Δ: sp.S.One})),
+        Mutant("without the fourth moment's factor two", equations(_STATED, {T: excess().subs(B + 1, B)})),
     ),
     meanings=(
         (T, "tr(HS), twice the long-run excess loss"),

@@ -13,7 +13,7 @@ from random import Random
 import sympy as sp
 
 from sgdtheory import symbols
-from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Property, equals, given, positive, where
+from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Property, equations, given, positive, where
 from sgdtheory.derive.expansion import jet
 from sgdtheory.derive.moments import stationary_variance
 from sgdtheory.laws import Dataset
@@ -100,10 +100,7 @@ _VALUES = {η: 0.4, h: 1, n: 5, S2: sum(c**2 for c in _MINIMA) / 5, R: 0.6**5}
 _REPLACED = S2 * η * h / (2 - η * h)
 
 
-def _with(changes: Case) -> sp.Basic:
-    """Return the statement, with other values for some quantities."""
-    stated = {V_RR: reshuffled_variance(), V_WR: _REPLACED, gain: n * (n + 1) / 12}
-    return sp.And(*(equals(quantity, value) for quantity, value in {**stated, **changes}.items()))
+_STATED = {V_RR: reshuffled_variance(), V_WR: _REPLACED, gain: n * (n + 1) / 12}
 
 
 def _measured(quantity: sp.Symbol, sampling: str, epochs: int) -> Ensemble:
@@ -117,7 +114,7 @@ RESHUFFLING = Claim(
     slug="stationarity.reshuffling",
     title="Reshuffling divides the long-run variance, at small ηh, by 12/((ηh)² n(n + 1)); the exact law at any ηh",
     status="exact",
-    statement=_with({}),
+    statement=equations(_STATED),
     assumptions=(
         positive(η, "learning rate"),
         positive(h, "curvature, the same for every example"),
@@ -136,10 +133,10 @@ RESHUFFLING = Claim(
         _measured(V_WR, "with replacement", 5),
     ),
     mutants=(
-        Mutant("no gain: the variance with replacement", _with({V_RR: _REPLACED, gain: sp.S.Zero})),
-        Mutant("orders of an infinite population", _with({V_RR: reshuffled_variance() * (n - 1) / n})),
-        Mutant("gain without the factor n/(n − 1)", _with({gain: (n**2 - 1) / 12})),
-        Mutant("with replacement as reshuffled", _with({V_WR: reshuffled_variance()})),
+        Mutant("no gain: the variance with replacement", equations(_STATED, {V_RR: _REPLACED, gain: sp.S.Zero})),
+        Mutant("orders of an infinite population", equations(_STATED, {V_RR: reshuffled_variance() * (n - 1) / n})),
+        Mutant("gain without the factor n/(n − 1)", equations(_STATED, {gain: (n**2 - 1) / 12})),
+        Mutant("with replacement as reshuffled", equations(_STATED, {V_WR: reshuffled_variance()})),
     ),
     meanings=(
         (V_RR, "long-run variance at epoch ends, random reshuffling"),

@@ -21,6 +21,7 @@ from sgdtheory.claim import (
     Mutant,
     Recursion,
     between,
+    by_name,
     equals,
     given,
     positive,
@@ -133,9 +134,7 @@ def _langevin(noise: sp.Expr, rate: sp.Expr = 2 / amplitude**2, correction: sp.E
     return sp.And(equals(s, rate), equals(ν, noise), equals(V_L, 1 / (N * h * correction)))
 
 
-def _at(**numbers: float) -> Case:
-    names = {"s": amplitude, "N": N, "lr": η, "h": h}
-    return {names[name]: sp.Rational(str(value)) for name, value in numbers.items()}
+_at = by_name(s=amplitude, N=N, lr=η, h=h)
 
 
 POSTERIOR = Claim(
