@@ -324,7 +324,8 @@ ADAM_CYCLE = Claim(
     meanings=meanings(equations(_ADAM_CYCLE)),
     note="The edge falls from β₁ = 1/3 at β₂ → 0 to 3 − 2√2 = 0.1716 at β₂ → 1, far below the usual 0.9. There a "
     "complex pair leaves the unit circle, and orbits burst. ηh/√s on the orbit, 38 at β₁ = 0.9, is the limit of "
-    f"stability at fixed s, at which {COHEN_2022.author} ({COHEN_2022.year}) see training stay.",
+    f"stability at fixed s, at which {COHEN_2022.author} ({COHEN_2022.year}) see training stay. Stable means "
+    "for near starts: close below the edge, runs from empty buffers may end on other orbits.",
 )
 
 _STEPS = {
