@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
@@ -118,6 +118,14 @@ def test_moments_interrupted_while_blocks_are_handed_out(call: int) -> None:
             assert run[name].values.tobytes() == shorter[name].values.tobytes()
 
 
+@pytest.fixture(autouse=True)
+def interrupts_are_heard() -> Iterator[None]:
+    """Python ignores Ctrl-C if it was started by a shell in the background, as test runs may be."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Pressing(ThreadPoolExecutor):
     """One worker; while it runs the block at 48 it presses Ctrl-C so many times, each after the last was noticed."""
 
@@ -126,6 +134,7 @@ class Pressing(ThreadPoolExecutor):
         self.noticed = {"stop": threading.Event(), "leave": threading.Event()}
         self.presses = list(self.noticed)[:presses]
         self.returned = threading.Event()
+        self.idle: list[Future[Any]] = []
         for name, event in self.noticed.items():
             self._announce(monkeypatch, name, event)
 
@@ -136,7 +145,8 @@ class Pressing(ThreadPoolExecutor):
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
         if arguments[1] > 48:
-            return Future()  # no worker is free for it
+            self.idle.append(Future())  # no worker is free for it
+            return self.idle[-1]
         if arguments[1] < 48:
             return super().submit(function, *arguments, **keywords)
         return super().submit(self._press, function, arguments)
@@ -144,7 +154,10 @@ class Pressing(ThreadPoolExecutor):
     def _press(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         for name in self.presses:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            assert self.noticed[name].wait(60)
+            if not self.noticed[name].wait(60):
+                for future in self.idle:  # or the run would wait for these for ever
+                    future.cancel()
+                raise AssertionError(f"nobody noticed the call to {name}")
         if "leave" in self.presses:
             assert self.returned.wait(60)  # nobody waited for this block
         return function(*arguments)
