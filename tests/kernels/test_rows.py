@@ -178,3 +178,24 @@ def test_short_products_are_left_alone() -> None:
     a, b, c = sp.symbols("a b c")
     expressions = [a * b * c + 2, a / b, sp.exp(a * b)]
     assert share_products(expressions, iter(())) == ([], expressions)
+
+
+@pytest.mark.parametrize("noise", ["float64", "float32"])
+@pytest.mark.parametrize("batch", [1, 40])
+def test_an_odd_number_of_rows_with_noise_of_their_own(noise: str, batch: int) -> None:
+    """Nine kicks a step, for two steps at once, in both grades; by examples and by sums, whose draws are odd too."""
+    from plain_twin import assert_same_numbers, simulate_plainly
+
+    from sgdtheory import landscape, simulate
+
+    coordinates = [f"w{i}" for i in range(9)]
+    noisy = landscape(" + ".join(f"{w}**2/2" for w in coordinates), coordinates, noise_std=1)
+    given = {"steps": 5, "replicas": 20, "init": Normal(0, 1), "batch_size": batch, "rng": 3, "noise": noise}
+    for shortcut in (False, True):
+        optimizer = Langevin(lr=0.1, temperature=0.2)
+        compiled = simulate(noisy, optimizer, shortcut=shortcut, threads=1, **given)  # type: ignore[arg-type]
+        plain = simulate_plainly(noisy, optimizer, shortcut=shortcut, **given)
+        assert compiled.attrs["diverged"] == 0
+        assert_same_numbers(compiled, plain)
+        spread = float(compiled.w.isel(step=-1).std())
+        assert 0.1 < spread < 3
