@@ -11,7 +11,9 @@ from sgdtheory.errors import ArgumentError
 MODULES = (
     "loss_change_allocation",
     "degenerate",
-    "lie_bracket",
+    "lie_brackets.bracket",
+    "lie_brackets.swap",
+    "lie_brackets.momentum",
     "lectures.batch_size",
     "lectures.expected_progress",
     "lectures.confidence",
