@@ -535,6 +535,7 @@ constant_2 = _define("constant_2", "g_2", "constant gradient of example 2", "L/�
 gap_rmsprop = _define("gap_rmsprop", "dtheta_R", "the position gap of RMSProp", "θ", real=True)
 gap_adam = _define("gap_adam", "dtheta_A", "the position gap of Adam without bias correction", "θ", real=True)
 preconditioned = _define("preconditioned", "b_P", "bracket of the fields Pv1 and Pv2", "θ", real=True)
+carried_bracket = _define("carried_bracket", "Pb", "P [v1, v2]", "θ", real=True)
 carried_21 = _define("carried_21", "PH2Pg1", "P H2 P g1", "θ", real=True)
 carried_12 = _define("carried_12", "PH1Pg2", "P H1 P g2", "θ", real=True)
 
@@ -558,3 +559,6 @@ slope_own = _define("slope_own", "dg_own", "∂(|g1|² + |g2|²)/∂θ", "L²/θ
 slope_cross = _define("slope_cross", "dg_cross", "∂(g1·g2)/∂θ", "L²/θ³", real=True)
 bracket_curl = _define("bracket_curl", "curl_b", "∂b_i/∂θ_j − ∂b_j/∂θ_i of the bracket b", "L²/θ⁴", real=True)
 hessian_commutator = _define("hessian_commutator", "HH_ij", "entry i, j of H2H1 − H1H2", "L²/θ⁴", real=True)
+share_heavy = _define("share_heavy", "p_HB", "share of the pair's own bracket in the end, heavy ball", "1", real=True)
+share_averaged = _define("share_averaged", "p_EMA", "the same for averaged momentum", "1", real=True)
+share_ahead = _define("share_ahead", "p_NAG", "the same for Nesterov momentum", "1", real=True)
