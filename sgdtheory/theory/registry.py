@@ -20,6 +20,7 @@ MODULES = (
     "lie_brackets.order",
     "lie_brackets.adaptive",
     "lie_brackets.random_order",
+    "lie_brackets.modified_fields",
     "lectures.batch_size",
     "lectures.expected_progress",
     "lectures.confidence",
