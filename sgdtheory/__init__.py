@@ -42,7 +42,7 @@ _HOMES = {
         "with_weight_decay",
     ),
     "measure.derivatives": ("complex_step", "hvp"),
-    "measure.loss": ("numeric_loss",),
+    "measure.loss": ("custom_loss", "numeric_loss"),
     "measure.noise_scale": ("noise_scale", "optimal_batch"),
     "measure.stability": ("almost_sure_limit", "mean_square_limit", "tail_exponent"),
     "problem": ("Problem", "landscape"),
