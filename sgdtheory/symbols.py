@@ -520,3 +520,13 @@ error_smooth = _define("error_smooth", "E_S", "error of Simpson's rule, smooth g
 bend_change = _define(
     "bend_change", "dg3", "third derivative of the gradient along the step, end less start", "L/θ", real=True
 )
+# loss change allocation: the long run, and who helps
+aligned_part = _define(
+    "aligned_part", "A_axis", "long-run mean allocation to a coordinate along an axis of the Hessian", "L", real=True
+)
+return_part = _define("return_part", "A_back", "allocation to coordinate i of the step back", "L", real=True)
+help_probability = _define("help_probability", "P_help", "probability that an allocation is negative", "1", real=True)
+help_floor = _define("help_floor", "P_floor", "the same for the smallest batches, B → 0", "1", real=True)
+step_scale = _define(
+    "step_scale", "D_uv", "√(E u² E v²), u a coordinate's move and v its gradient amid the step", "L", positive=True
+)
