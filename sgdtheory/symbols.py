@@ -527,6 +527,7 @@ aligned_part = _define(
 return_part = _define("return_part", "A_back", "allocation to coordinate i of the step back", "L", real=True)
 help_probability = _define("help_probability", "P_help", "probability that an allocation is negative", "1", real=True)
 help_floor = _define("help_floor", "P_floor", "the same for the smallest batches, B → 0", "1", real=True)
-step_scale = _define(
-    "step_scale", "D_uv", "√(E u² E v²), u a coordinate's move and v its gradient amid the step", "L", positive=True
+step_correlation = _define(
+    "step_correlation", "rho_uv", "correlation of a coordinate's move and its gradient amid the step", "1", real=True
 )
+step_scale = _define("step_scale", "D_uv", "E u² E v² of that move and that gradient", "L²", real=True)

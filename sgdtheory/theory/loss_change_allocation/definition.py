@@ -116,7 +116,7 @@ def random_loop(random: Random) -> Case:
     return {n: power, A_1: parts[0], A_2: parts[1]} | _around(loss, sides)
 
 
-def _around(loss: sp.Expr, sides: Sequence[sp.Expr]) -> Case:
+def _around(loss: sp.Expr, sides: Sequence[sp.Expr]) -> dict[sp.Symbol, sp.Expr]:
     """Go once around [0, a] × [0, b], first along x."""
     a, b = sides
     places = [(0, 0), (a, 0), (a, b), (0, b), (0, 0)]

@@ -17,7 +17,19 @@ from numpy.typing import NDArray
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import quadratic
-from sgdtheory.claim import Case, Claim, Identity, Mutant, Property, Sample, equations, given, positive, real
+from sgdtheory.claim import (
+    Assumption,
+    Case,
+    Claim,
+    Identity,
+    Mutant,
+    Property,
+    Sample,
+    equations,
+    given,
+    positive,
+    real,
+)
 from sgdtheory.derive.expansion import generic_polynomial
 from sgdtheory.derive.moments import stationary_covariance
 from sgdtheory.laws import Number
@@ -29,7 +41,7 @@ from sgdtheory.theory.loss_change_allocation.stationary import (
     commutator_allocation,
     draw_step,
     example_values,
-    step_moments,
+    linear_step,
     symmetric,
 )
 from sgdtheory.theory.random_instances import polynomial, rational
@@ -37,7 +49,7 @@ from sgdtheory.theory.random_instances import polynomial, rational
 η, B, h, σ, k = symbols.lr, symbols.batch_size, symbols.curvature, symbols.noise_std, symbols.true_gradient
 A, A_back, A_sum = symbols.allocation, symbols.return_part, symbols.allotted
 P, P_floor, N = symbols.help_probability, symbols.help_floor, symbols.noise_scale
-D = symbols.step_scale
+D, ρ = symbols.step_scale, symbols.step_correlation
 Array = NDArray[np.float64]
 _t = sp.Symbol("t", nonnegative=True)
 
@@ -134,13 +146,14 @@ def angle_of_two_normals() -> Case:
     the half circle −π/2 < φ < π/2, where u > 0, v is negative below φ = −arcsin ρ, on the part ½ − arcsin(ρ)/π. The
     moments are E u² = 2η(HS)₁₁ and, with E θΔᵀ = −ηSH and E ΔΔᵀ = η(HS + SH), E v² = [H(S − (η/4)(HS + SH))H]₁₁.
     """
-    products, moves, gradients = (moment[0, 0] for moment in step_moments(H, S))
-    φ, ρ = sp.symbols("phi rho", real=True)
+    move, middle, joint = linear_step(H, S)
+    u, v = move[0, :], middle[0, :]
+    product, u_square, v_square = (sp.expand((a * joint * b.T)[0]) for a, b in ((u, v), (u, u), (v, v)))
+    φ = sp.Symbol("phi", real=True)
     turn = -sp.asin(ρ)
     if sp.simplify((ρ * sp.cos(φ) + sp.sqrt(1 - ρ**2) * sp.sin(φ)).subs(φ, turn)) != 0:
         raise ValueError("v does not change sign there")
-    scale = sp.sqrt(moves * gradients)
-    return {A: products, D: scale, P: ((turn + sp.pi / 2) / sp.pi).subs(ρ, products / scale)}
+    return {A: product, D: u_square * v_square, P: (turn + sp.pi / 2) / sp.pi}
 
 
 def draw_help(rng: np.random.Generator, n: int) -> Array:
@@ -211,9 +224,13 @@ REVERSIBLE = Claim(
 
 _MEAN = commutator_allocation(H, S)[0]
 _SCALE = 2 * η * (H * S)[0, 0] * (H * (S - η / 4 * (H * S + S * H)) * H)[0, 0]
-_CORRELATED = {A: _MEAN, D**2: _SCALE, P: sp.S.Half - sp.asin(A / D) / sp.pi}
-_VALUES = example_values()
-_VALUES |= {A: _MEAN.subs(_VALUES), D: sp.sqrt(_SCALE.subs(_VALUES))}
+_CORRELATED = {
+    A: commutator_allocation(H, S)[0],
+    D: 2 * η * (H * S)[0, 0] * (H * (S - η / 4 * (H * S + S * H)) * H)[0, 0],
+    P: sp.S.Half - sp.asin(ρ) / sp.pi,
+}
+_VALUES = {**example_values()}
+_VALUES[ρ] = (_CORRELATED[A] / sp.sqrt(_CORRELATED[D])).subs(_VALUES)
 
 CORRELATED = Claim(
     id="LCA-17",
@@ -224,6 +241,7 @@ CORRELATED = Claim(
     assumptions=(
         positive(η, "learning rate"),
         *(real(s) for s in sorted(H.free_symbols | S.free_symbols, key=str)),
+        Assumption("correlation of u and v, E A/√D: −1 < ρ < 1", ρ, sp.Interval.open(-1, 1)),
         given("SGD on a quadratic in the plane, normal noise independent of θ, S the long-run covariance"),
     ),
     source=HERE,
@@ -231,12 +249,12 @@ CORRELATED = Claim(
     mutants=(
         Mutant("always half", equations(_CORRELATED, {P: sp.S.Half})),
         Mutant("a parameter that hurts on average helps more often", equations(_CORRELATED, {P: 1 - _CORRELATED[P]})),
-        Mutant("angle of the half circle", equations(_CORRELATED, {P: sp.S.Half - sp.asin(A / D)})),
-        Mutant("gradient as at the start", equations(_CORRELATED, {D**2: 2 * η * (H * S)[0, 0] * (H * S * H)[0, 0]})),
+        Mutant("angle of the half circle", equations(_CORRELATED, {P: sp.S.Half - sp.asin(ρ)})),
+        Mutant("gradient as at the start", equations(_CORRELATED, {D: 2 * η * (H * S)[0, 0] * (H * S * H)[0, 0]})),
     ),
     meanings=(
         (A, "mean allocation to coordinate 1, E uv"),
-        (D, "√(E u² E v²), u its move and v its gradient in the middle of the step"),
+        (D, "E u² E v², u its move and v its gradient in the middle of the step"),
         (P, "probability that coordinate 1 helps"),
     ),
     note="More than two dimensions only lengthen the sums. Half exactly where the mean allocation is 0 (LCA-10).",

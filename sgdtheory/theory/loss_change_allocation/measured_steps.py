@@ -6,7 +6,7 @@ random buffers and decoupled weight decay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from random import Random
 
@@ -20,7 +20,7 @@ from sgdtheory.theory.loss_change_allocation.definition import allocate_along, s
 from sgdtheory.theory.random_instances import learning_rate, polynomial, rational
 
 Vector = list[sp.Expr]
-_WITH_MOMENTUM: tuple[Callable[..., Optimizer], ...] = (Momentum, EMAMomentum, Nesterov)
+_WITH_MOMENTUM = (Momentum, EMAMomentum, Nesterov)
 _RULES = ("left", "midpoint", "trapezoid", "simpson")
 _t = sp.Symbol("t", nonnegative=True)
 
@@ -67,8 +67,8 @@ def _shares(moves: Vector, gradients: Vector, true: sp.Expr) -> dict[sp.Symbol, 
 
 def _optimizer(random: Random, lr: sp.Expr, dimension: int) -> tuple[Optimizer, list[Vector]]:
     """Return SGD or an optimizer with momentum, and random buffers."""
-    kind = random.choice((SGD, *_WITH_MOMENTUM))
-    optimizer = SGD(lr) if kind is SGD else kind(lr, sp.Rational(random.randint(0, 4), 5))
+    decay = sp.Rational(random.randint(0, 4), 5)
+    optimizer = random.choice((SGD(lr), *(kind(lr, decay) for kind in _WITH_MOMENTUM)))
     return optimizer, [[rational(random) for _ in optimizer.buffers] for _ in range(dimension)]
 
 

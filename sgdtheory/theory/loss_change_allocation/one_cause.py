@@ -16,8 +16,9 @@ from sgdtheory.derive.quadrature import quadrature_rule
 from sgdtheory.laws import Number
 from sgdtheory.optimizers import SGD, Momentum, with_weight_decay
 from sgdtheory.sources import HERE, SHAH_2020
-from sgdtheory.theory.loss_change_allocation.causes import A, g, naive_allocation, η
+from sgdtheory.theory.loss_change_allocation.causes import A, g, η
 from sgdtheory.theory.loss_change_allocation.definition import allocate_along, straight
+from sgdtheory.theory.loss_change_allocation.naive import naive_allocation
 from sgdtheory.theory.random_instances import learning_rate, polynomial, rational
 
 A_wd, A_opt, A_mb = symbols.alone_decay, symbols.alone_optimizer, symbols.alone_minibatch
@@ -113,7 +114,7 @@ def random_overshoot(random: Random) -> list[Case]:
     gradient = [sp.diff(loss, wi).xreplace(dict(zip(w, start, strict=True))) for wi in w]
     end = [SGD(lr).update(gi, a).position for gi, a in zip(gradient, start, strict=True)]
     path = straight(start, end, _t)
-    cases = []
+    cases: list[Case] = []
     for i, part in enumerate(allocate_along(loss, w, path, _t)):
         turned = sum(sp.diff(loss, w[i], wj) * (b - a) for wj, a, b in zip(w, start, end, strict=True))
         weighted = sp.Poly(2 * (1 - _t) * turned.xreplace(dict(zip(w, path, strict=True))), _t).integrate().eval(1)

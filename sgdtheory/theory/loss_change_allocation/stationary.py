@@ -55,23 +55,24 @@ def average_in_the_long_run() -> Case:
     enter. The trace of a product with a commutator, tr H[H, S], is 0: the loss stands still. In coordinates along the
     axes of H, H is diagonal and [H, S] has a zero diagonal, whatever the noise.
     """
-    products, _, _ = step_moments(H, S)
-    along_axes, _, _ = step_moments(sp.diag(*H.diagonal()), S)
-    return {A: products[0, 0], A_sum: sp.expand(products.trace()), A_axis: along_axes[0, 0]}
+    means = _products(H)
+    return {A: means[0, 0], A_sum: sp.expand(means.trace()), A_axis: _products(sp.diag(*H.diagonal()))[0, 0]}
 
 
-def step_moments(hessian: sp.Matrix, covariance: sp.Matrix) -> tuple[sp.Matrix, sp.Matrix, sp.Matrix]:
-    """Return E uvᵀ, E uuᵀ and E vvᵀ in the long run, u the move and v the gradient in the middle of the step.
+def _products(hessian: sp.Matrix) -> sp.Matrix:
+    """Return E uvᵀ, u the move and v the gradient in the middle of the step."""
+    move, middle, joint = linear_step(hessian, S)
+    return (move * joint * middle.T).expand()
 
-    Both are linear in (θ, ξ), of which the covariance is that of S and of the noise that keeps it.
-    """
+
+def linear_step(hessian: sp.Matrix, covariance: sp.Matrix) -> tuple[sp.Matrix, sp.Matrix, sp.Matrix]:
+    """Return the move and the gradient in the middle of a step, as matrices that act on (θ, ξ), and its covariance."""
     size = hessian.rows
     θ, ξ = (sp.Matrix(sp.symbols(f"{letter}_1:{size + 1}", real=True)) for letter in ("theta", "xi"))
     move = sp.Matrix([SGD().update(g).displacement for g in hessian * θ + ξ])
     middle = hessian * (θ + move / 2)
-    joint = sp.diag(covariance, noise_that_keeps(hessian, covariance))
     u, v = (vector.jacobian([*θ, *ξ]) for vector in (move, middle))
-    return tuple((a * joint * b.T).expand() for a, b in ((u, v), (u, u), (v, v)))
+    return u, v, sp.diag(covariance, noise_that_keeps(hessian, covariance))
 
 
 # --- a sample of the long run -----------------------------------------------------------------------------------------

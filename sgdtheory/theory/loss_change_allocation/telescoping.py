@@ -24,7 +24,6 @@ from sgdtheory.theory.loss_change_allocation.causes import (
     T_quad,
     T_wd,
     g,
-    naive_allocation,
     ordered_terms,
     q,
     shapley_terms,
@@ -34,6 +33,7 @@ from sgdtheory.theory.loss_change_allocation.causes import (
     ḡ,
 )
 from sgdtheory.theory.loss_change_allocation.measured_steps import decaying_step, exact_step
+from sgdtheory.theory.loss_change_allocation.naive import naive_allocation
 
 
 def change_in_turn() -> Case:
