@@ -516,9 +516,11 @@ error_boole = _define("error_boole", "E_boole", "error of Boole's rule in n part
 error_gauss_2 = _define(
     "error_gauss_2", "E_gauss2", "error of Gauss's rule of 2 nodes in n parts on s⁴", "1", real=True
 )
-error_smooth = _define("error_smooth", "E_S", "error of Simpson's rule, smooth gradient", "L/θ", real=True)
-bend_change = _define(
-    "bend_change", "dg3", "third derivative of the gradient along the step, end less start", "L/θ", real=True
+error_smooth = _define("error_smooth", "E_smooth", "error of a rule on n parts, times nᵐ", "L/θ", real=True)
+error_order = _define("error_order", "m_rule", "first degree that a rule misses", "1", positive=True, integer=True)
+error_leading = _define("error_leading", "e_rule", "by how much a rule misses sᵐ", "1", real=True)
+slope_change = _define(
+    "slope_change", "dg_m", "derivative m − 1 of the gradient along the step, end less start", "L/θ", real=True
 )
 # loss change allocation: the long run, and who helps
 aligned_part = _define(

@@ -8,6 +8,7 @@ is Simpson's rule: a Runge–Kutta step of order 4 sees an integrand that does n
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from random import Random
 
 import sympy as sp
@@ -34,7 +35,8 @@ from sgdtheory.theory.random_instances import rational
 
 p_left, p_mid, p_trap = symbols.degree_left, symbols.degree_middle, symbols.degree_trapezoid
 p_simpson, p_boole, p_gauss, n = symbols.degree_simpson, symbols.degree_boole, symbols.degree_gauss, symbols.nodes
-parts, width, E_S, dg3 = symbols.parts, symbols.width, symbols.error_smooth, symbols.bend_change
+parts, width = symbols.parts, symbols.width
+E_smooth, m, e, dg = symbols.error_smooth, symbols.error_order, symbols.error_leading, symbols.slope_change
 _DEGREES = {"left": p_left, "midpoint": p_mid, "trapezoid": p_trap, "simpson": p_simpson, "boole": p_boole}
 _ERRORS = {
     "trapezoid": symbols.error_trapezoid,
@@ -149,26 +151,52 @@ def random_parts(random: Random) -> Case:
     return errors
 
 
-def exponential_error() -> Case:
-    """Miss the integral of exp(as) by Simpson's rule, for any a.
+def smooth_coefficient(rule: Rule) -> sp.Expr:
+    """Return e/m!: on n parts a rule errs by this times the change of derivative m − 1 of the gradient, over nᵐ.
 
-    The parts are a geometric series: with x = aε the rule gives the integral (eᵃ − 1)/a times the factor
-    (x/6)(1 + 4e^{x/2} + eˣ)/(eˣ − 1) = 1 + x⁴/2880 + O(x⁶). The third derivative changes by a³(eᵃ − 1). Both sides are
-    linear in the integrand, and exponentials, imaginary a among them, make up every smooth one on [0, 1].
+    Examples
+    --------
+    >>> smooth_coefficient(quadrature_rule("simpson"))
+    1/2880
+    """
+    return leading_error(rule) / sp.factorial(loss_degree(rule))
+
+
+def exponential_error() -> list[Case]:
+    """Miss the integral of exp(as), for any a, by rules of three orders.
+
+    The n = 1/ε parts are a geometric series: with x = aε a rule gives the integral (eᵃ − 1)/a times the factor
+    F = x·Q[eˣˢ]/(eˣ − 1), and F − 1 = (Q[eˣˢ] − ∫eˣˢ)·x/(eˣ − 1) = e·xᵐ/m! + O(xᵐ⁺¹). Derivative m − 1 of exp(as)
+    changes by aᵐ⁻¹(eᵃ − 1), so the error over εᵐ tends to e/m! times that. Both are linear in the integrand, and
+    exponentials, imaginary a among them, make up every smooth one.
     """
     a, x = sp.symbols("a x", positive=True)
-    factor = x / 6 * (1 + 4 * sp.exp(x / 2) + sp.exp(x)) / (sp.exp(x) - 1)
-    excess = sp.series(factor, x, 0, 6).removeO() - 1
-    return {E_S: (sp.exp(a) - 1) / a * excess.subs(x, a * width), dg3: a**3 * (sp.exp(a) - 1)}
+    cases = []
+    for name in ("left", "trapezoid", "simpson"):
+        rule = quadrature_rule(name)
+        order = loss_degree(rule)
+        factor = (
+            x * sp.Add(*(w * sp.exp(x * s) for s, w in zip(rule.nodes, rule.weights, strict=True))) / (sp.exp(x) - 1)
+        )
+        excess = sp.series(factor, x, 0, order + 1).removeO() - 1
+        error = (sp.exp(a) - 1) / a * sp.expand(excess.subs(x, a * width) / width**order)
+        changed = a ** (order - 1) * (sp.exp(a) - 1)
+        cases.append({E_smooth: error, dg: changed, e: leading_error(rule), m: sp.Integer(order)})
+    return cases
 
 
-def smooth_error(step: Fraction) -> Case:
-    """Miss the integral of a fixed polynomial of degree 9 by Simpson's rule on parts of length ε."""
-    f = sp.Poly([2, -1, 0, 3, -2, 1, 5, -1, 2, 1], _s)
-    cut = composite(quadrature_rule("simpson"), round(1 / step))
+def smooth_error(name: str, step: Fraction) -> Case:
+    """Miss the integral of a fixed polynomial of degree 9 by a rule on parts of length ε."""
+    rule, f = quadrature_rule(name), sp.Poly([2, -1, 0, 3, -2, 1, 5, -1, 2, 1], _s)
+    order, cut = loss_degree(rule), composite(rule, round(1 / step))
     total = sp.Add(*(w * f.eval(x) for x, w in zip(cut.nodes, cut.weights, strict=True)))
-    third = f.diff((_s, 3))
-    return {E_S: total - f.integrate().eval(1), dg3: third.eval(1) - third.eval(0)}
+    below = f.diff((_s, order - 1))
+    return {
+        E_smooth: (total - f.integrate().eval(1)) / sp.Rational(step) ** order,
+        dg: below.eval(1) - below.eval(0),
+        e: leading_error(rule),
+        m: sp.Integer(order),
+    }
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------
@@ -233,27 +261,35 @@ PARTS = Claim(
     meanings=symbols.meanings(sp.Add(*_ERRORS.values())),
 )
 
-_SMOOTH = {E_S: dg3 * width**4 / 2880}
-
 SMOOTH = Claim(
     id="LCA-16",
-    slug="lca.simpson-error",
-    title="Simpson's rule in parts of length ε errs by ε⁴/2880 times the change of the gradient's third derivative",
+    slug="lca.smooth-error",
+    title="On n parts a rule errs by e/(m!nᵐ) times the change of derivative m − 1 of the gradient along the step",
     status="leading-order",
-    statement=equations(_SMOOTH),
+    statement=equals(E_smooth, e * dg / sp.factorial(m)),
     assumptions=(
-        positive(width, "length of a part, of a whole number"),
-        given("a gradient with six derivatives along the step"),
+        positive(width, "length of a part, ε = 1/n"),
+        given("a gradient with enough derivatives along the step; e and m as in LCA-13, for any rule"),
     ),
     source=HERE,
-    evidence=(Identity(exponential_error, remainder=(width, 6)), Order(smooth_error, width, 6, Fraction(1, 2))),
-    mutants=(
-        Mutant("third derivative without the change", equals(E_S, 0)),
-        Mutant("coefficient of half the parts, 1/180", equations({E_S: dg3 * width**4 / 180})),
-        Mutant("opposite sign", equations({E_S: -dg3 * width**4 / 2880})),
+    evidence=(
+        Identity(exponential_error, remainder=(width, 1)),
+        Order(partial(smooth_error, "left"), width, 1, Fraction(1, 2)),
+        Order(partial(smooth_error, "simpson"), width, 2, Fraction(1, 2)),
     ),
-    meanings=((E_S, "error of the mean gradient of a step"), (dg3, "change of its third derivative along the step")),
-    note="Euler and Maclaurin's formula; the next term is of order ε⁶.",
+    mutants=(
+        Mutant("no error to this order", equals(E_smooth, 0)),
+        Mutant("without the factorial", equals(E_smooth, e * dg)),
+        Mutant("opposite sign", equals(E_smooth, -e * dg / sp.factorial(m))),
+        Mutant("factorial of m + 1", equals(E_smooth, e * dg / sp.factorial(m + 1))),
+    ),
+    meanings=(
+        (E_smooth, "error of the mean gradient of a step, times nᵐ"),
+        (dg, "change of derivative m − 1 of the gradient, with respect to the fraction of the step"),
+        (e, "by how much the rule misses sᵐ on one part"),
+        (m, "first degree it misses"),
+    ),
+    note="For Simpson's rule e/m! = 1/2880. Rules with the same order differ by this number alone.",
 )
 
 CLAIMS = (DEGREES, PARTS, SMOOTH)
