@@ -77,6 +77,37 @@ def help_probability(standard_errors: Number, sharpness: Number = η * h) -> sp.
     return normal_below(standard_errors) + normal_below((2 / sharpness - 1) * standard_errors) - 1
 
 
+def help_at_correlation(correlation: Number) -> sp.Expr:
+    """Return ½ − arcsin(ρ)/π, how often the product of two normal numbers of mean 0 is negative."""
+    return sp.S.Half - sp.asin(correlation) / sp.pi
+
+
+def squares_product(hessian: sp.Matrix, covariance: sp.Matrix, lr: Number = η) -> sp.Expr:
+    """Return E u²·E v², u the first coordinate's long-run move and v its gradient in the middle of the step."""
+    moves = 2 * lr * (hessian * covariance)[0, 0]
+    both = hessian * covariance + covariance * hessian
+    return moves * (hessian * (covariance - lr / 4 * both) * hessian)[0, 0]
+
+
+def long_run_help(hessian: sp.Matrix, covariance: sp.Matrix, lr: Number = η) -> sp.Expr:
+    """Return how often the first coordinate helps in the long run of SGD on a quadratic.
+
+    Parameters
+    ----------
+    hessian, covariance : Matrix, shape (d, d)
+        H, and S of the long run.
+    lr : number or Symbol
+        η.
+
+    Examples
+    --------
+    >>> long_run_help(sp.diag(1, 2), sp.Matrix([[2, 1], [1, 2]]))
+    1/2
+    """
+    mean = commutator_allocation(hessian, covariance, lr)[0]
+    return help_at_correlation(mean / sp.sqrt(squares_product(hessian, covariance, lr)))
+
+
 # --- steps back ------------------------------------------------------------------------------------------------------
 
 
@@ -224,11 +255,7 @@ REVERSIBLE = Claim(
 
 _MEAN = commutator_allocation(H, S)[0]
 _SCALE = 2 * η * (H * S)[0, 0] * (H * (S - η / 4 * (H * S + S * H)) * H)[0, 0]
-_CORRELATED = {
-    A: commutator_allocation(H, S)[0],
-    D: 2 * η * (H * S)[0, 0] * (H * (S - η / 4 * (H * S + S * H)) * H)[0, 0],
-    P: sp.S.Half - sp.asin(ρ) / sp.pi,
-}
+_CORRELATED = {A: commutator_allocation(H, S)[0], D: squares_product(H, S), P: help_at_correlation(ρ)}
 _VALUES = {**example_values()}
 _VALUES[ρ] = (_CORRELATED[A] / sp.sqrt(_CORRELATED[D])).subs(_VALUES)
 
