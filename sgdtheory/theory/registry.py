@@ -10,7 +10,7 @@ from sgdtheory.errors import ArgumentError
 
 MODULES = (
     "loss_change_allocation",
-    "degenerate",
+    "degenerate.sharp_minimum",
     "lie_bracket",
     "lectures.batch_size",
     "lectures.expected_progress",
