@@ -10,6 +10,7 @@ from sgdtheory.errors import ArgumentError
 
 MODULES = (
     "loss_change_allocation",
+    "degenerate.noise",
     "degenerate.sharp_minimum",
     "lie_bracket",
     "lectures.batch_size",
