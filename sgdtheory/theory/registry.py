@@ -11,6 +11,7 @@ from sgdtheory.errors import ArgumentError
 MODULES = (
     "loss_change_allocation",
     "degenerate.noise",
+    "degenerate.volume",
     "degenerate.sharp_minimum",
     "lie_bracket",
     "lectures.batch_size",
