@@ -12,6 +12,7 @@ MODULES = (
     "loss_change_allocation",
     "degenerate.noise",
     "degenerate.volume",
+    "degenerate.posterior",
     "degenerate.sharp_minimum",
     "lie_bracket",
     "lectures.batch_size",
