@@ -13,6 +13,8 @@ MODULES = (
     "degenerate.noise",
     "degenerate.volume",
     "degenerate.posterior",
+    "degenerate.sampler",
+    "degenerate.end_law",
     "degenerate.sharp_minimum",
     "lie_bracket",
     "lectures.batch_size",

@@ -29,7 +29,7 @@ from sgdtheory.claim import (
 from sgdtheory.sources import HERE, WATANABE_2009
 
 n, k, R = symbols.sharpening, symbols.degree_1, symbols.box
-Z, mean_K, λ = symbols.normalisation, symbols.tempered_loss, symbols.learning_coefficient
+Z, tempered, λ = symbols.normalisation, symbols.tempered_loss, symbols.learning_coefficient
 Vector = NDArray[np.float64]
 _s = sp.Dummy("s", positive=True)
 _DEGREE = Assumption("degree: k ≥ 1", k, sp.Interval(1, sp.oo))
@@ -89,7 +89,7 @@ def integrate_power() -> Case:
     """
     exponent = 1 / (2 * k)
     total = sp.integrate(_s ** (exponent - 1) * sp.exp(-_s), (_s, 0, sp.oo)) * n**-exponent / k
-    return {Z: total, mean_K: _mean_from(total), λ: exponent}
+    return {Z: total, tempered: _mean_from(total), λ: exponent}
 
 
 def integrate_tie() -> Case:
@@ -101,7 +101,7 @@ def integrate_tie() -> Case:
     """
     free = sp.Dummy("l", positive=True)
     total = (-(free**2) * sp.diff(sp.gamma(free) * n**-free, free)).subs(free, 1 / (2 * k))
-    return {Z: total, mean_K: _mean_from(total)}
+    return {Z: total, tempered: _mean_from(total)}
 
 
 def integrate_box() -> Case:
@@ -112,7 +112,7 @@ def integrate_box() -> Case:
     """
     exponent, x = 1 / (2 * k), n * R ** (2 * k)
     here, above = sp.lowergamma(exponent, x), sp.lowergamma(exponent + 1, x)
-    return {mean_K: sp.expand(exponent - (exponent * here - above) / here)}
+    return {tempered: sp.expand(exponent - (exponent * here - above) / here)}
 
 
 def _mean_from(total: sp.Expr) -> sp.Expr:
@@ -124,14 +124,14 @@ def power_by_quadrature(point: Case) -> Case:
     """Sum exp(−nβw^(2k)) over a fine grid on the line, and w^(2k) with it: exact to rounding for such a function."""
     degree, sharp = float(point[k]), float(point[n])
     total, mean = line_moments(lambda w: sharp * np.abs(w) ** (2 * degree), 6 * sharp ** (-1 / (2 * degree)))
-    return {**point, Z: total, mean_K: mean, λ: 1 / (2 * degree)}
+    return {**point, Z: total, tempered: mean, λ: 1 / (2 * degree)}
 
 
 def box_by_quadrature(point: Case) -> Case:
     """Sum by midpoints on [−R, R]."""
     degree, sharp, end = (float(point[s]) for s in (k, n, R))
     _, mean = line_moments(lambda w: sharp * np.abs(w) ** (2 * degree), end)
-    return {**point, mean_K: mean}
+    return {**point, tempered: mean}
 
 
 def line_moments(
@@ -150,7 +150,7 @@ def tie_by_quadrature(point: Case) -> Case:
     weight = s * np.exp(-s) * s[0] * 2
     loss = sharp * np.exp(-2 * degree * s)
     density = weight * np.exp(-loss)
-    return {**point, Z: float(density.sum()), mean_K: float(density @ loss / density.sum())}
+    return {**point, Z: float(density.sum()), tempered: float(density @ loss / density.sum())}
 
 
 def draw_posterior(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
@@ -192,20 +192,20 @@ EQUIPARTITION = Claim(
     slug="degenerate.equipartition",
     title="The posterior mean of nβw^(2k) is λ = 1/(2k) at every n: equipartition",
     status="exact",
-    statement=equations({mean_K: 1 / (2 * k)}),
+    statement=equations({tempered: 1 / (2 * k)}),
     assumptions=(_DEGREE, _TEMPERED, given("a flat prior on the line")),
     source=WATANABE_2009,
     evidence=(
         Identity(integrate_power),
         Recursion(power_by_quadrature, (_at(n=1, k=1), _at(n=50, k=2), _at(n=1e4, k=3)), 1e-8),
-        Sample(mean_K, draw_posterior, {k: 2, n: 1}, resolution=0.03),
+        Sample(tempered, draw_posterior, {k: 2, n: 1}, resolution=0.03),
     ),
     mutants=(
-        Mutant("λ = 1/k", equations({mean_K: 1 / k})),
-        Mutant("½ for every degree, as at a regular minimum", equations({mean_K: sp.Rational(1, 2)})),
-        Mutant("only for large n", equations({mean_K: 1 / (2 * k) - 1 / (2 * k * n)})),
+        Mutant("λ = 1/k", equations({tempered: 1 / k})),
+        Mutant("½ for every degree, as at a regular minimum", equations({tempered: sp.Rational(1, 2)})),
+        Mutant("only for large n", equations({tempered: 1 / (2 * k) - 1 / (2 * k * n)})),
     ),
-    meanings=symbols.meanings(sp.Tuple(mean_K)),
+    meanings=symbols.meanings(sp.Tuple(tempered)),
     note="So nβ times the mean excess loss of any sampler of this posterior estimates λ without bias at every n.",
 )
 
@@ -214,7 +214,7 @@ TIE = Claim(
     slug="degenerate.tie",
     title="At a tie of two degrees nβ⟨K⟩ = λ − 1/(log nβ − ψ(λ)): an estimate of λ that is low by 1/log n",
     status="exact",
-    statement=equations({mean_K: tie_mean(), Z: tie_normalisation()}),
+    statement=equations({tempered: tie_mean(), Z: tie_normalisation()}),
     assumptions=(_DEGREE, _TEMPERED, given("K = (uv)^(2k) on the unit square, flat prior; up to e^(−nβ)/(nβ)²")),
     source=HERE,
     evidence=(
@@ -223,11 +223,11 @@ TIE = Claim(
         Recursion(tie_by_quadrature, (_at(n=40, k=1), _at(n=1e4, k=2), _at(n=1e8, k=3)), 1e-7),
     ),
     mutants=(
-        Mutant("no bias: λ", equations({mean_K: 1 / (2 * k)})),
-        Mutant("log nβ alone", equations({mean_K: 1 / (2 * k) - 1 / sp.log(n)})),
+        Mutant("no bias: λ", equations({tempered: 1 / (2 * k)})),
+        Mutant("log nβ alone", equations({tempered: 1 / (2 * k) - 1 / sp.log(n)})),
         Mutant("no logarithm in Z", equations({Z: sp.gamma(1 / (2 * k)) / (2 * k) * n ** (-1 / (2 * k))})),
     ),
-    meanings=symbols.meanings(sp.Tuple(mean_K, Z)),
+    meanings=symbols.meanings(sp.Tuple(tempered, Z)),
     note="With λ = ½ the estimate is 0.35 at n = 100 and 0.45 at n = 10⁸. The free energy is "
     "λ log n − log log n + a constant, the multiplicity being 2.",
 )
@@ -237,7 +237,7 @@ BOX = Claim(
     slug="degenerate.box",
     title="With a prior on [−R, R] the mean of nβw^(2k) is γ(λ + 1, x)/γ(λ, x), x = nβR^(2k), short of λ",
     status="exact",
-    statement=equations({mean_K: box_mean()}),
+    statement=equations({tempered: box_mean()}),
     assumptions=(_DEGREE, _TEMPERED, positive(R, "half width of the prior")),
     source=HERE,
     evidence=(
@@ -245,11 +245,11 @@ BOX = Claim(
         Recursion(box_by_quadrature, (_at(n=2, k=1, R=1), _at(n=5, k=2, R="0.8"), _at(n=1, k=3, R="1.1")), 1e-8),
     ),
     mutants=(
-        Mutant("as on the whole line", equations({mean_K: 1 / (2 * k)})),
-        Mutant("regularised functions without their factor λ", equations({mean_K: 2 * k * box_mean()})),
-        Mutant("x = nβR", equations({mean_K: box_mean().subs(R ** (2 * k), R)})),
+        Mutant("as on the whole line", equations({tempered: 1 / (2 * k)})),
+        Mutant("regularised functions without their factor λ", equations({tempered: 2 * k * box_mean()})),
+        Mutant("x = nβR", equations({tempered: box_mean().subs(R ** (2 * k), R)})),
     ),
-    meanings=symbols.meanings(sp.Tuple(mean_K)),
+    meanings=symbols.meanings(sp.Tuple(tempered)),
     note="In a narrow box it is x/(2k + 1): nothing of λ is seen before nβR^(2k) exceeds 1.",
 )
 
