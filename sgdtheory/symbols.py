@@ -513,9 +513,7 @@ langevin_step = _define(
 sampled_llc = _define("sampled_llc", "lambda_hat", "nβ times the sampler's mean of K", "1", real=True)
 sixth_moment = _define("sixth_moment", "M_6", "mean of w⁶ under the sampler", "θ⁶", positive=True)
 runaway = _define("runaway", "w_far", "distance from which a noiseless step goes outwards", "θ", real=True)
-bessel_ratio = _define(
-    "bessel_ratio", "K_ratio", "Bessel functions K₃⸝₄(z)/K₁⸝₄(z) at z = γ²/(32nβ)", "1", positive=True
-)
+bessel_ratio = _define("bessel_ratio", "K_ratio", "K₃⸝₄(z)/K₁⸝₄(z), Bessel, z = γ²/(32nβ)", "1", positive=True)
 sampler_bias = _define("sampler_bias", "b_L", "limit of (λ̂ − ¼)/(ε√(nβ)) as ε → 0", "1", real=True)
 mass_sharp = _define("mass_sharp", "M_minus", "limit of n^(1/(2k₁)) times the integral near −w₀", "θ", real=True)
 mass_broad = _define("mass_broad", "M_plus", "limit of n^(1/(2k₂)) times the integral near +w₀", "θ", real=True)
