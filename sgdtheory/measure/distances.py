@@ -166,9 +166,7 @@ def _cells(posterior: Posterior, bins: int) -> tuple[Label, Array]:
         places = [np.searchsorted(edge, w[:, i]) for i, edge in enumerate(edges)]
         return np.asarray(np.ravel_multi_index(places, [bins] * len(edges)))
 
-    if len(edges) == 1:
-        return number, np.full(bins, 1 / bins)
-    mass = np.bincount(number(posterior.nodes), posterior.weights, minlength=bins ** len(edges))
+    mass = posterior.cell_masses(edges).ravel().clip(0)
     return number, mass / mass.sum()
 
 
