@@ -47,6 +47,10 @@ NAMES = (
     "gradient_flow",
     "newton",
     "complex_step",
+    "degenerate_minima",
+    "gradient_noise",
+    "learning_coefficient",
+    "end_law",
 )
 """The scripts, in the order of the page; each has ``make(quick, rng) -> Picture``."""
 
