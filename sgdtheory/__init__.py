@@ -41,6 +41,8 @@ _HOMES = {
         "SGD",
         "with_weight_decay",
     ),
+    "measure.allocation.quadrature": ("Adaptive",),
+    "measure.allocation.table": ("lca",),
     "measure.derivatives": ("complex_step", "hvp"),
     "measure.loss": ("custom_loss", "numeric_loss"),
     "measure.noise_scale": ("noise_scale", "optimal_batch"),
