@@ -22,7 +22,8 @@ from sgdtheory.plots import artists
 from sgdtheory.plots.artists import Look
 from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, save, style
-from sgdtheory.theory import loss_change_allocation as lca
+from sgdtheory.theory.loss_change_allocation import expectations
+from sgdtheory.theory.loss_change_allocation.naive import G, naive_allocation
 
 HESSIAN = sp.Matrix([[1, sp.Rational(4, 5)], [sp.Rational(4, 5), 1]])
 COVARIANCE = sp.diag(4, sp.Rational(1, 4))
@@ -56,7 +57,7 @@ def simulate(replicas: int, steps: int, rng: int) -> Measured:
     loss = sgd.numeric_loss(problem())
     true = allocate(run.w.values, loss.gradient, nodes=1)  # one node is exact for a quadratic
     batch_gradient = run.w.diff("step").values / -float(LR)
-    naive = sp.lambdify(lca.G, lca.naive_allocation().subs(lca.η, LR))(batch_gradient)
+    naive = sp.lambdify(G, naive_allocation().subs(expectations.η, LR))(batch_gradient)
     losses = loss.value(run.w.values)
     miss = float(np.abs(residual(true, losses)).max())
     return Measured(naive, true, miss, float((losses[:, -1] - losses[:, 0]).mean()), run.attrs["diverged"])
@@ -80,13 +81,17 @@ def predicted(steps: int) -> tuple[np.ndarray, np.ndarray]:
 def mean_allocations(i: int, gradient_moment: sp.Matrix) -> tuple[sp.Expr, sp.Expr]:
     """Return the mean naive and true allocation to coordinate i, given E ggᵀ of the full gradient."""
     j = 1 - i
-    values = dict(zip(lca.H_i, (HESSIAN[i, i], HESSIAN[i, j], 0), strict=True))
-    values |= dict(zip(lca.Σ_i, (COVARIANCE[i, i], COVARIANCE[i, j], 0), strict=True))
-    values |= {lca.η: LR, lca.B: BATCH_SIZE, lca.g[2]: 0}
+    values = dict(zip(expectations.H_i, (HESSIAN[i, i], HESSIAN[i, j], 0), strict=True))
+    values |= dict(zip(expectations.Σ_i, (COVARIANCE[i, i], COVARIANCE[i, j], 0), strict=True))
+    values |= {expectations.η: LR, expectations.B: BATCH_SIZE, expectations.g[2]: 0}
     order = [i, j]
-    naive = quadratic_mean(lca.naive_allocation(), [lca.G], sp.Matrix([[gradient_moment[i, i] + lca.Σ_ii / lca.B]]))
-    curvature = quadratic_mean(lca.expected_curvature_term(), lca.g[:2], gradient_moment.extract(order, order))
-    return naive.subs(values), (naive + lca.expected_minibatch_term() + curvature).subs(values)
+    naive = quadratic_mean(
+        naive_allocation(), [G], sp.Matrix([[gradient_moment[i, i] + expectations.Σ_ii / expectations.B]])
+    )
+    curvature = quadratic_mean(
+        expectations.expected_curvature_term(), expectations.g[:2], gradient_moment.extract(order, order)
+    )
+    return naive.subs(values), (naive + expectations.expected_minibatch_term() + curvature).subs(values)
 
 
 def draw_means(axes: Axes, runs: Measured) -> None:

@@ -111,12 +111,12 @@ noise_variance = _define(
     "noise_variance", "Sigma_ii", "variance Σᵢᵢ of one example's gradient, coordinate i", "L²/θ²", nonnegative=True
 )
 minibatch_term = _define(
-    "minibatch_term", "T_mb", "mean of Δᵢ(gᵢ − Gᵢ): minibatch against full gradient", "L", real=True
+    "minibatch_term", "T_mb", "minibatch against full gradient, Δᵢ(gᵢ − Gᵢ), or its mean over batches", "L", real=True
 )
 curvature_term = _define(
     "curvature_term",
     "T_curv",
-    "mean of Δᵢ(ḡᵢ − gᵢ): gradient along the step against gradient at its start",
+    "gradient along the step against gradient at its start, Δᵢ(ḡᵢ − gᵢ), or its mean over batches",
     "L",
     real=True,
 )
@@ -461,3 +461,17 @@ first_step_slides = _define("first_step_slides", "d_1", "first step of Adam on t
 first_step_torch = _define("first_step_torch", "d_1p", "first step of Adam with bias correction", "θ", real=True)
 step_rmsprop = _define("step_rmsprop", "d_R", "t-th step of RMSProp along a constant gradient", "θ", real=True)
 step_adam = _define("step_adam", "d_A", "t-th step of the slides' Adam along a constant gradient", "θ", real=True)
+# loss change allocation: causes
+batch_gradient = _define("batch_gradient", "G_i", "minibatch gradient of the step, coordinate i", "L/θ", real=True)
+start_gradient = _define(
+    "start_gradient", "g_0i", "gradient of the loss where the step starts, coordinate i", "L/θ", real=True
+)
+segment_gradient = _define("segment_gradient", "gbar_i", "mean gradient along the step, coordinate i", "L/θ", real=True)
+rule_gradient = _define(
+    "rule_gradient", "gQ_i", "mean gradient along the step as a quadrature rule has it, coordinate i", "L/θ", real=True
+)
+naive_part = _define("naive_part", "A_naive", "naive allocation of a step to coordinate i", "L", real=True)
+measured_part = _define("measured_part", "A_Q", "allocation to coordinate i, by a quadrature rule", "L", real=True)
+decay_term = _define("decay_term", "T_wd", "part of a naive allocation's error owed to weight decay", "L", real=True)
+optimizer_term = _define("optimizer_term", "T_opt", "the part owed to the optimizer", "L", real=True)
+quadrature_term = _define("quadrature_term", "T_quad", "the part owed to the quadrature rule", "L", real=True)

@@ -9,7 +9,8 @@ from sgdtheory.claim import THEORIES, Claim
 from sgdtheory.errors import ArgumentError
 
 MODULES = (
-    "loss_change_allocation",
+    "loss_change_allocation.naive",
+    "loss_change_allocation.expectations",
     "degenerate",
     "lie_bracket",
     "lectures.batch_size",
