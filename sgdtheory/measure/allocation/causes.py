@@ -11,7 +11,7 @@ import numpy as np
 from sgdtheory.errors import ArgumentError
 from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.measure.protocol import Array
-from sgdtheory.theory.loss_change_allocation.causes import INPUTS, ordered_terms, shapley_terms
+from sgdtheory.theory.loss_change_allocation.causes import INPUTS, G, ordered_terms, shapley_terms
 from sgdtheory.theory.loss_change_allocation.naive import naive_allocation
 
 NAMES = ("weight decay", "optimizer", "minibatch", "curvature", "quadrature")
@@ -40,9 +40,11 @@ def split_function(split: str) -> Callable[..., Array]:
 
     Examples
     --------
-    >>> parts = split_function("ordered")(0.1, 0.0, 1.0, -0.3, 2.0, 1.5, 1.25, 1.25)  # Δ = −0.3, ḡ = q = 1.25
-    >>> parts.round(3).tolist(), float(parts.sum().round(12))
-    ([-0.4, 0.0, -0.2, 0.15, 0.075, 0.0], -0.375)
+    >>> parts = split_function("ordered")(0.1, 0.5, 1.0, -0.3, 2.0, 1.5, 1.25, 1.0)  # Δ = −0.3, q = 1
+    >>> parts.round(3).tolist()
+    [-0.4, -0.1, -0.1, 0.15, 0.075, 0.075]
+    >>> round(float(parts.sum()), 12)
+    -0.3
     """
     if split not in _SPLITS:
         raise ArgumentError("split", split, " | ".join(_SPLITS))
@@ -52,6 +54,3 @@ def split_function(split: str) -> Callable[..., Array]:
         return np.stack(np.broadcast_arrays(*compiled(*arrays))).astype(np.float64)
 
     return evaluate
-
-
-G = INPUTS[4]

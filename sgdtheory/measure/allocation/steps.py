@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,6 +58,13 @@ class Block:
     gradients: Array | None
 
 
+class _Step(NamedTuple):
+    number: int
+    start: Array
+    end: Array
+    gradient: Array | None
+
+
 def as_path(source: xr.Dataset | ArrayLike | Iterable[Any], dimension: int, examples: int = 0) -> Path:
     """Read a run, an array of positions or steps.
 
@@ -88,13 +95,15 @@ def _is_run(source: object) -> bool:
 
 
 def _are_steps(source: object) -> bool:
-    """Tell steps (number, start, end, …) from rows of numbers."""
+    """Tell steps from rows of numbers."""
     if isinstance(source, np.ndarray) or not isinstance(source, Iterable):
         return False
     if isinstance(source, Iterator):
         return True
-    first = next(iter(source), ())
-    return isinstance(first, tuple) and len(first) >= 3 and np.ndim(first[0]) == 0 and np.ndim(first[1]) >= 1
+    first = next(iter(source), None)
+    return hasattr(first, "start") or (
+        isinstance(first, tuple) and len(first) >= 3 and np.ndim(first[1]) > np.ndim(first[0])
+    )
 
 
 def _of_run(run: Any, dimension: int, width: int) -> Path:
@@ -126,39 +135,40 @@ def _of_points(points: Array, dimension: int, width: int, start: int = 0) -> Pat
 def _of_steps(steps: Iterator[Any], dimension: int, width: int) -> Path:
     first = next(steps, None)
     if first is None:
-        raise ArgumentError("steps", "none", "at least one (number, start, end, ...)", "train with steps >= 1")
-    extra = np.ndim(first[1]) - 1
-    if extra not in (0, 1):
-        raise ArgumentError("steps", f"a start of shape {np.shape(first[1])}", "shape (d,) or (replicas, d)")
-    size = max(1, _LARGEST_BLOCK // (width * int(np.prod(np.shape(first[1])[:-1]))))
-    lead = ("replica",) if extra else ()
-    return Path(_gathered(itertools.chain((first,), steps), dimension, size), lead, {}, {})
+        raise ArgumentError("steps", "none", "at least one (number, start, end)", "train with steps >= 1")
+    start = _read(first, dimension).start
+    if start.ndim > 2:
+        raise ArgumentError("steps", f"a start of shape {start.shape}", "shape (d,) or (replicas, d)")
+    size = max(1, _LARGEST_BLOCK // (width * (start.size // dimension)))
+    blocks = _gathered(itertools.chain((first,), steps), dimension, size)
+    return Path(blocks, ("replica",) if start.ndim == 2 else (), {}, {})
 
 
 def _gathered(steps: Iterator[Any], dimension: int, size: int) -> Iterator[Block]:
     """Put steps together as long as each starts where the one before ended."""
-    held: list[tuple[int, Array, Array, Array | None]] = []
+    held: list[_Step] = []
     for step in steps:
         read = _read(step, dimension)
-        if held and (len(held) == size or not np.array_equal(held[-1][2], read[1], equal_nan=True)):
+        if held and (len(held) == size or not np.array_equal(held[-1].end, read.start, equal_nan=True)):
             yield _joined(held)
             held = []
         held.append(read)
     yield _joined(held)
 
 
-def _read(step: Any, dimension: int) -> tuple[int, Array, Array, Array | None]:
-    number, start, end = step[0], *(np.array(point, dtype=np.float64) for point in step[1:3])
-    gradient = None if len(step) < 4 or step[3] is None else np.array(step[3], dtype=np.float64)
-    shapes = {part.shape for part in (start, end, gradient) if part is not None}
-    if len(shapes) != 1 or start.shape[-1:] != (dimension,):
+def _read(step: Any, dimension: int) -> _Step:
+    """Read a tuple or an object with the same names; what lies in a buffer that is used again is copied."""
+    number, *parts = step[:4] if isinstance(step, tuple) else (step.number, step.start, step.end, step.gradient)
+    arrays = [None if part is None else np.array(part, dtype=np.float64) for part in (*parts, None)[:3]]
+    shapes = {array.shape for array in arrays if array is not None}
+    if len(shapes) != 1 or not all(shape[-1:] == (dimension,) for shape in shapes):
         shown = f"step {number} of shapes {', '.join(map(str, sorted(shapes)))}"
         raise ArgumentError("steps", shown, f"start, end and gradient of one shape (..., {dimension})")
-    return int(number), start, end, gradient
+    return _Step(int(number), *arrays)  # type: ignore[arg-type]
 
 
-def _joined(steps: list[tuple[int, Array, Array, Array | None]]) -> Block:
-    numbers, starts, ends, gradients = zip(*steps, strict=True)
-    points = np.stack([starts[0], *ends], axis=-2)
-    known = None if any(g is None for g in gradients) else np.stack(gradients, axis=-2)
-    return Block(np.array(numbers), points, known)
+def _joined(steps: list[_Step]) -> Block:
+    points = np.stack([steps[0].start, *(step.end for step in steps)], axis=-2)
+    gradients = [step.gradient for step in steps if step.gradient is not None]
+    whole = np.stack(gradients, axis=-2) if len(gradients) == len(steps) else None
+    return Block(np.array([step.number for step in steps]), points, whole)

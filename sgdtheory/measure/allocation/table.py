@@ -69,8 +69,8 @@ def lca(
     ----------
     path : Dataset, array_like or iterable
         A run of `simulate` or `train` with every step recorded; or positions, shape (..., T + 1, d); or steps as they
-        come, tuples ``(number, start, end[, gradient, ...])`` with arrays of shape (d,) or (replicas, d), such as
-        those of `training_steps`: then neither path nor gradients are held in memory.
+        come, those of `training_steps` or tuples ``(number, start, end[, gradient])``, arrays of shape (d,) or
+        (replicas, d): then neither path nor gradients are held in memory.
     loss : Loss or Problem
         What is measured: anything with the protocol `sgdtheory.measure.protocol.Loss`, all its examples.
     rule : str, Rule or Adaptive
