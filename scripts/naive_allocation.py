@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 
 import sgdtheory as sgd
 from sgdtheory.derive.moments import covariance_step, quadratic_mean
-from sgdtheory.measure.allocation import allocate, residual
 from sgdtheory.plots import artists
 from sgdtheory.plots.artists import Look
 from sgdtheory.plots.picture import Picture
@@ -54,13 +53,10 @@ def simulate(replicas: int, steps: int, rng: int) -> Measured:
     run = sgd.simulate(
         problem(), sgd.SGD(lr=LR), steps=steps, replicas=replicas, init=START, batch_size=BATCH_SIZE, rng=rng
     )
-    loss = sgd.numeric_loss(problem())
-    true = allocate(run.w.values, loss.gradient, nodes=1)  # one node is exact for a quadratic
-    batch_gradient = run.w.diff("step").values / -float(LR)
-    naive = sp.lambdify(G, naive_allocation().subs(expectations.η, LR))(batch_gradient)
-    losses = loss.value(run.w.values)
-    miss = float(np.abs(residual(true, losses)).max())
-    return Measured(naive, true, miss, float((losses[:, -1] - losses[:, 0]).mean()), run.attrs["diverged"])
+    table = sgd.lca(run, problem(), "exact")
+    change = table.loss_after[:, -1] - table.loss_before[:, 0]
+    miss = float(np.abs(table.residual).max())
+    return Measured(table.naive.values, table.allocation.values, miss, float(change.mean()), run.attrs["diverged"])
 
 
 def predicted(steps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -60,8 +60,8 @@ def test_composite_rules_gain_the_order_of_the_rule() -> None:
 @pytest.mark.parametrize(
     "rule",
     [
-        Adaptive(),
-        Adaptive(absolute=1e-8),
+        Adaptive(absolute=1e-5),
+        Adaptive(absolute=1e-7),
         Adaptive(absolute=0, relative=1e-6),
         Adaptive("gauss-2", absolute=1e-8),
         Adaptive("trapezoid", absolute=1e-4, parts=64),
@@ -87,6 +87,13 @@ def test_adaptive_doubles_only_where_it_must() -> None:
             table.allocation[t], lca(SHORT, WAVES, rule.cuts()[k]).allocation[t], rtol=1e-12, atol=1e-15
         )
         assert table.gradients[t] == 2 * 2**k + (t == 0)
+
+
+def test_the_default_is_the_source_s_criterion() -> None:
+    rule = chosen_rule("adaptive", None)
+    assert rule == Adaptive("simpson", absolute=1e-3, relative=0, parts=16)
+    assert isinstance(rule, Adaptive)
+    assert len(rule.cuts()[-1].nodes) == 33  # 32 intervals
 
 
 def test_adaptive_gives_up_after_its_last_cut_and_says_so() -> None:
