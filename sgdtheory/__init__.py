@@ -44,6 +44,8 @@ _HOMES = {
     "derive.learning_coefficient": ("deep_linear_coefficient", "local_learning_coefficient"),
     "measure.critical_points": ("critical_points",),
     "measure.distances": ("compare",),
+    "measure.allocation.quadrature": ("Adaptive",),
+    "measure.allocation.table": ("lca",),
     "measure.derivatives": ("complex_step", "hvp"),
     "measure.loss": ("custom_loss", "numeric_loss"),
     "measure.noise_scale": ("noise_scale", "optimal_batch"),
