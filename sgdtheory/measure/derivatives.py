@@ -167,9 +167,8 @@ def jvp(function: Callable[[Array], ArrayLike], w: ArrayLike, v: ArrayLike) -> A
     ahead, behind = (np.asarray(function(place + k * size * along), np.float64) for k in (1, -1))
     lead = np.broadcast_shapes(place.shape, along.shape)[:-1]
     if ahead.shape[: len(lead)] != lead:
-        raise ArgumentError(
-            "function", f"values of shape {ahead.shape}", f"shape {(*lead, '...')}", "keep leading axes"
-        )
+        shapes = f"shape {(*lead, '...')}"
+        raise ArgumentError("function", f"values of shape {ahead.shape}", shapes, "keep the leading axes")
     return np.asarray((ahead - behind) / (2 * size.reshape(size.shape[:-1] + (1,) * (ahead.ndim - len(lead)))))
 
 

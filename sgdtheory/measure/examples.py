@@ -69,12 +69,8 @@ def _drawn(symbol: sp.Symbol, law: Law, bound: dict[sp.Symbol, sp.Expr], size: i
     expression = law.transform(*draws).xreplace(bound)
     free = expression.free_symbols - set(draws)
     if free:
-        raise ArgumentError(
-            "problem",
-            f"{symbol} whose law has {', '.join(sorted(s.name for s in free))}",
-            "laws with numbers",
-            "bind it",
-        )
+        names = ", ".join(sorted(s.name for s in free))
+        raise ArgumentError("problem", f"the law of {symbol}, which has {names}", "laws with numbers", "bind them")
     numbers = [generator.standard_normal(size) if d.name == "normal" else generator.random(size) for d in draws]
     (column,) = on_arrays(draws, [expression])(*numbers)
     return np.broadcast_to(np.asarray(column, dtype=np.float64), (size,))

@@ -1,4 +1,4 @@
-"""What swapping two neighbouring steps does: the gap by running both orders, and the bracket's effect on predictions."""
+"""What swapping two neighbouring steps does: both orders run, and the bracket's effect on predictions."""
 
 from __future__ import annotations
 
@@ -189,10 +189,8 @@ def _slope(
         raise ArgumentError("predictions", predictions, "a function: only a problem knows the symbols of an expression")
     w, data = loss.coordinates, loss.data
     known = (*w, *data.symbols, *(s for s, _ in loss.parameters))
-    text = isinstance(predictions, str)
-    expression = (
-        parse(predictions, known, "predictions") if text else check_expression(predictions, known, "predictions")
-    )
+    read = parse if isinstance(predictions, str) else check_expression
+    expression = read(predictions, known, "predictions")
     along = tuple(sp.Dummy(real=True) for _ in w)
     bound = expression.xreplace(dict(loss.parameters))
     derivative = sp.Add(*(bound.diff(x) * u for x, u in zip(w, along, strict=True)))
