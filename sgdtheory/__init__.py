@@ -42,7 +42,7 @@ _HOMES = {
         "with_weight_decay",
     ),
     "measure.brackets": ("bracket_bound", "bracket_matrix", "lie_bracket"),
-    "measure.derivatives": ("complex_step", "hvp"),
+    "measure.derivatives": ("complex_step", "hvp", "jvp"),
     "measure.examples": ("with_examples",),
     "measure.loss": ("custom_loss", "numeric_loss"),
     "measure.noise_scale": ("noise_scale", "optimal_batch"),
