@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
@@ -57,8 +57,8 @@ def with_examples(
         raise ArgumentError("size", size, "a whole number >= 1")
     generator = np.random.default_rng(rng)
     bound = dict(problem.parameters)
-    columns = {symbol.name: _drawn(symbol, law, bound, int(size), generator) for symbol, law in laws}
-    data = Dataset(sampling=sampling, **columns)  # type: ignore[arg-type]
+    columns: dict[str, Any] = {s.name: _drawn(s, law, bound, int(size), generator) for s, law in laws}
+    data = Dataset(sampling=sampling, **columns)
     used = {s: v for s, v in problem.parameters if problem.example_loss.has(s)}
     return Problem(problem.example_loss, problem.coordinates, data, used, problem.convention, problem.name)
 

@@ -1,9 +1,10 @@
-"""Update rules on arrays: one step of any optimizer, for all points, coordinates and swept numbers at once."""
+"""Update rules on arrays: the `Optimizer` value that kernels are printed from, as functions of numpy arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -16,27 +17,28 @@ from sgdtheory.measure.protocol import Array
 from sgdtheory.optimizers import Optimizer
 
 Memory = dict[str, Array]
-Gradient = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
 class ArrayRule:
-    """An update rule as functions of arrays; the numbers of a sweep are axes before all others.
+    """An update rule as functions of arrays.
 
     Parameters
     ----------
     buffers : tuple of str
-        Names of the buffers.
-    sweep : tuple of arrays
-        The numbers of every swept hyperparameter.
-    lookahead, update : callable
-        Of θ, ĝ, the buffers, the step's number and the swept numbers: the place of the gradient; θ' and the buffers'.
+        Their names.
+    hyperparameters : tuple of Symbol
+        In the order in which the functions take their values.
+    lookahead : callable
+        θ, buffers, hyperparameters → the place of the gradient, in a list.
+    update : callable
+        θ, ĝ, buffers, hyperparameters, and noise if the rule draws any → θ' and the buffers after the step.
     """
 
     buffers: tuple[str, ...]
-    sweep: tuple[Array, ...]
-    lookahead: Callable[..., list[ArrayLike]]
-    update: Callable[..., list[ArrayLike]]
+    hyperparameters: tuple[sp.Symbol, ...]
+    lookahead: Callable[..., list[Any]]
+    update: Callable[..., list[Any]]
 
     def start(self, w: Array, memory: Mapping[str, ArrayLike] | None = None) -> Memory:
         """Return the buffers at the start: those given, the others 0.
@@ -57,82 +59,68 @@ class ArrayRule:
                 raise ArgumentError("memory", f"shape {array.shape}", f"shapes that fit w, {w.shape}") from error
         return arrays
 
-    def step(self, w: Array, memory: Memory, gradient: Gradient, number: int, axes: int) -> tuple[Array, Memory]:
-        """Move all points once along a gradient.
-
-        Parameters
-        ----------
-        w : ndarray, shape (..., d)
-        memory : dict of str to ndarray
-        gradient : callable
-            Shape (..., d) → shape (..., d).
-        number : int
-            Of the step, from 1: schedules and bias corrections depend on it.
-        axes : int
-            How many axes points without a sweep have, that of the coordinates included.
-
-        Returns
-        -------
-        w, memory
-            After the step.
-        """
-        swept = _outer(self.sweep, axes)
+    def step(
+        self, w: Array, memory: Memory, gradient: Callable[[Array], Array], values: Sequence[ArrayLike]
+    ) -> tuple[Array, Memory]:
+        """Move all points once along a gradient; `values` are those of the hyperparameters."""
         state = [memory[name] for name in self.buffers]
-        (place,) = self.lookahead(w, 0.0, *state, number, *swept)
-        slope = gradient(np.broadcast_to(place, np.broadcast_shapes(np.shape(place), np.shape(w))))
-        position, *buffers = map(np.asarray, self.update(w, slope, *state, number, *swept))
+        (place,) = self.lookahead(w, *state, *values)
+        position, *buffers = map(np.asarray, self.update(w, gradient(place), *state, *values))
         return position, dict(zip(self.buffers, buffers, strict=True))
 
 
 def array_rule(optimizer: Optimizer) -> ArrayRule:
-    """Make functions of arrays of an optimizer's rule.
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-        Every hyperparameter a number, a schedule or a sweep; without noise of its own.
-
-    Returns
-    -------
-    ArrayRule
-
-    Raises
-    ------
-    ArgumentError
-        If a hyperparameter has no value or the optimizer draws noise.
+    """Return the rule of an optimizer as functions of arrays.
 
     Examples
     --------
     >>> from sgdtheory import Momentum
-    >>> rule = array_rule(Momentum(lr=[0.1, 0.2], momentum=0.5))
-    >>> w = np.array([1.0])
-    >>> rule.step(w, rule.start(w), lambda w: w, number=1, axes=1)[0]
-    array([[0.9],
-           [0.8]])
+    >>> rule = array_rule(Momentum())
+    >>> rule.buffers, rule.hyperparameters
+    (('v',), (eta, mu))
+    >>> rule.update(np.array([1.0, 2.0]), 1.0, 0.0, 0.1, 0.9)[0]
+    array([0.9, 1.9])
     """
-    if optimizer.noise is not None:
-        raise ArgumentError("optimizer", repr(optimizer), "a rule without noise of its own", "take its mean, SGD")
-    swept = [h for h in optimizer.hyperparameters if isinstance(h.value, sp.Tuple)]
-    plain = replace(
-        optimizer,
-        hyperparameters=tuple(replace(h, value=h.symbol) if h in swept else h for h in optimizer.hyperparameters),
+    state = (*optimizer.buffers, *(h.symbol for h in optimizer.hyperparameters))
+    noise = () if optimizer.noise is None else (optimizer.noise,)
+    after = [optimizer.position, *(rule for _, rule in optimizer.memory)]
+    return ArrayRule(
+        tuple(buffer.name for buffer in optimizer.buffers),
+        tuple(h.symbol for h in optimizer.hyperparameters),
+        on_arrays((symbols.theta, *state), [optimizer.gradient_at]),
+        on_arrays((symbols.theta, symbols.gradient, *state, *noise), after),
     )
+
+
+def values_at(optimizer: Optimizer, axes: int) -> Callable[[int], list[ArrayLike]]:
+    """Return a function of the number of a step, from 1, that gives the hyperparameters there.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    axes : int
+        How many axes the points have, that of the coordinates included; every sweep is an axis before them.
+
+    Raises
+    ------
+    ArgumentError
+        If a hyperparameter has no value.
+
+    Examples
+    --------
+    >>> from sgdtheory import SGD
+    >>> values_at(SGD(lr=[0.1, 0.2]), axes=1)(1)
+    [array([[0.1],
+           [0.2]])]
+    """
+    swept = [h for h in optimizer.hyperparameters if isinstance(h.value, sp.Tuple)]
+    own = [replace(h, value=h.symbol) if h in swept else h for h in optimizer.hyperparameters]
     known = {symbols.step, *(h.symbol for h in swept)}
-    for h in plain.hyperparameters:
+    for h in own:
         if h.keyword and not h.value.free_symbols <= known:
             raise ArgumentError(h.keyword, h.value, "a number, a schedule or a sweep", "give it a value")
-    θ, g = symbols.theta, symbols.gradient
-    inputs = (θ, g, *plain.buffers, symbols.step, *(h.symbol for h in swept))
-    after = plain.update(g)
-    return ArrayRule(
-        tuple(buffer.name for buffer in plain.buffers),
-        tuple(np.array([float(x) for x in h.value]) for h in swept if isinstance(h.value, sp.Tuple)),
-        on_arrays(inputs, [plain.lookahead(θ)]),
-        on_arrays(inputs, [after.position, *after.memory]),
-    )
-
-
-def _outer(sweep: tuple[Array, ...], axes: int) -> list[Array]:
-    """Give every swept number an axis of its own, before those of the points."""
-    last = len(sweep) - 1
-    return [values.reshape((-1, *(1,) * (last - k + axes))) for k, values in enumerate(sweep)]
+    values = replace(optimizer, hyperparameters=tuple(own)).values
+    evaluate = on_arrays((symbols.step, *(h.symbol for h in swept)), [values[h.symbol] for h in own])
+    columns = [np.array(h.value, dtype=np.float64) for h in swept]
+    outer = [c.reshape((-1, *(1,) * (len(swept) - 1 - k + axes))) for k, c in enumerate(columns)]
+    return lambda number: evaluate(number, *outer)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import sympy as sp
@@ -18,11 +19,11 @@ from sgdtheory.measure.brackets import Batch, as_loss, example_batch, lie_bracke
 from sgdtheory.measure.derivatives import jvp
 from sgdtheory.measure.loss import checked_batch, checked_points
 from sgdtheory.measure.protocol import Array, Loss
-from sgdtheory.measure.rules import ArrayRule, array_rule
+from sgdtheory.measure.rules import array_rule, values_at
 from sgdtheory.optimizers import Optimizer
 from sgdtheory.problem import Problem
 
-Predictions = Callable[[Array], ArrayLike] | sp.Expr | str
+Predictions: TypeAlias = Callable[[Array], ArrayLike] | sp.Expr | str
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,25 @@ def swap_gap(
     array([[0.02],
            [0.08]])
     """
+    if optimizer.noise is not None:
+        raise ArgumentError("optimizer", repr(optimizer), "a rule without noise of its own", "take its mean, SGD")
     numeric, rule = as_loss(loss), array_rule(optimizer)
     batches = example_batch(numeric, "i", i), example_batch(numeric, "j", j)
     points = checked_points(w, numeric.dimension)
     if not isinstance(step, (int, np.integer)) or isinstance(step, bool) or step < 1:
         raise ArgumentError("step", step, "a whole number >= 1")
     start = rule.start(points, memory)
-    forth, back = (_two_steps(numeric, rule, order, points, start, int(step)) for order in (batches, batches[::-1]))
+    shapes = (points.shape, *(batch.shape for batch in batches), *(array.shape for array in start.values()))
+    values = values_at(optimizer, max(map(len, shapes)))
+
+    def end(order: tuple[Batch, ...]) -> tuple[Array, dict[str, Array]]:
+        position, memory = points, start
+        for number, batch in enumerate(order, int(step)):
+            gradient = partial(numeric.gradient, batch=batch)
+            position, memory = rule.step(position, memory, gradient, values(number))
+        return position, memory
+
+    forth, back = end(batches), end(batches[::-1])
     gaps = {name: np.asarray(forth[1][name] - back[1][name]) for name in rule.buffers}
     return SwapGap(np.asarray(forth[0] - back[0]), gaps, (forth[0], back[0]))
 
@@ -129,16 +142,15 @@ def prediction_effect(
         Learning rate ε > 0.
     predictions : callable, expression or str, optional
         A function of points, shape (..., d) → (..., *outputs); or, for a problem, an expression in its coordinates and
-        data symbols such as ``"w1*x1 + w2*x2"``, taken at the examples. By default ``loss.outputs(w, batch)``, which
-        networks have.
+        data symbols such as ``"w1*x1 + w2*x2"``, taken at the examples. By default the outputs of a network.
     batch : int array, shape (B,), optional
         Numbers of the examples to predict, for an expression and for networks; all by default.
 
     Returns
     -------
     ndarray, shape (..., *outputs)
-        In units of the predictions. Exact derivatives of expressions; of programs a central difference along the
-        bracket.
+        In units of the predictions. Derivatives of expressions and of networks (``loss.output_change``) are exact; of
+        functions, and of the ``outputs`` of other losses, a central difference along the bracket.
 
     Raises
     ------
@@ -159,26 +171,21 @@ def prediction_effect(
     if isinstance(predictions, (str, sp.Basic)):
         slope = _slope(loss, predictions, batch)
         return np.asarray(lr**2 * slope(points, lie_bracket(numeric, i, j, points)))
-    function = predictions or _outputs(numeric, batch)
-    return lr**2 * jvp(function, points, lie_bracket(numeric, i, j, points))
+    change: Callable[[Array, Array], Array] = (
+        partial(jvp, predictions) if predictions else _output_change(numeric, batch)
+    )
+    return np.asarray(lr**2 * change(points, lie_bracket(numeric, i, j, points)))
 
 
-def _two_steps(
-    loss: Loss, rule: ArrayRule, order: Sequence[Batch], points: Array, start: dict[str, Array], step: int
-) -> tuple[Array, dict[str, Array]]:
-    axes = max(points.ndim, *(batch.ndim for batch in order), *(array.ndim for array in start.values()), 0)
-    position, memory = points, start
-    for number, batch in enumerate(order, step):
-        position, memory = rule.step(position, memory, lambda at, b=batch: loss.gradient(at, b), number, axes)
-    return position, memory
-
-
-def _outputs(loss: Loss, batch: ArrayLike | None) -> Callable[[Array], ArrayLike]:
-    outputs: Any = getattr(loss, "outputs", None)
+def _output_change(loss: Loss, batch: ArrayLike | None) -> Callable[[Array, Array], Array]:
+    """Return the derivative of a loss's own outputs as a function of points and directions."""
+    change, outputs = (getattr(loss, name, None) for name in ("output_change", "outputs"))
+    if change is not None:
+        return partial(change, batch=batch)
     if outputs is None:
         fix = "give a function of w, or for a problem an expression such as 'w*x'"
         raise ArgumentError("predictions", None, "something to predict: the loss has no outputs", fix)
-    return lambda w: outputs(w, batch)
+    return partial(jvp, partial(outputs, batch=batch))
 
 
 def _slope(

@@ -34,7 +34,7 @@ from sgdtheory.claim import Case, Claim
 from sgdtheory.derive.expansion import State
 from sgdtheory.derive.expansion import swap_gap as exact_gap
 from sgdtheory.measure.protocol import Array
-from sgdtheory.measure.rules import array_rule
+from sgdtheory.measure.rules import array_rule, values_at
 from sgdtheory.theory.example_pairs import Pair
 from sgdtheory.theory.lie_bracket import AVERAGED_GAP, BUFFER_GAP, NESTEROV_GAP, POSITION_GAP, SHADOW, SWAP_GAP
 from sgdtheory.theory.random_instances import polynomial
@@ -270,7 +270,7 @@ def test_a_rule_on_arrays_is_the_rule(name: str) -> None:
     rule, rng = array_rule(optimizer), np.random.default_rng(5)
     w = rng.normal(size=(3, 2))
     memory = {b.name: np.abs(rng.normal(size=(3, 2))) for b in optimizer.buffers}
-    moved, kept = rule.step(w, memory, np.sin, number=3, axes=2)
+    moved, kept = rule.step(w, memory, np.sin, values_at(optimizer, axes=2)(3))
     for index in np.ndindex(3, 2):
         state = [sp.Float(memory[b.name][index], 17) for b in optimizer.buffers]
         place = optimizer.lookahead(sp.Float(w[index], 17), state)
