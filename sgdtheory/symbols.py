@@ -461,3 +461,14 @@ first_step_slides = _define("first_step_slides", "d_1", "first step of Adam on t
 first_step_torch = _define("first_step_torch", "d_1p", "first step of Adam with bias correction", "θ", real=True)
 step_rmsprop = _define("step_rmsprop", "d_R", "t-th step of RMSProp along a constant gradient", "θ", real=True)
 step_adam = _define("step_adam", "d_A", "t-th step of the slides' Adam along a constant gradient", "θ", real=True)
+
+# brackets through the residuals, one component of each vector at θ; m is the margin (log odds of the right label) or,
+# for squared errors, the error itself
+doubt_1 = _define("doubt_1", "wrong_1", "probability given to the wrong label of example 1", "1", real=True)
+doubt_2 = _define("doubt_2", "wrong_2", "probability given to the wrong label of example 2", "1", real=True)
+error_1 = _define("error_1", "err_1", "what the model says of example 1 minus what it should", "1", real=True)
+error_2 = _define("error_2", "err_2", "what the model says of example 2 minus what it should", "1", real=True)
+margin_slope_1 = _define("margin_slope_1", "u_1", "∂m1/∂θ", "1/θ", real=True)
+margin_slope_2 = _define("margin_slope_2", "u_2", "∂m2/∂θ", "1/θ", real=True)
+margin_inner = _define("margin_inner", "u_12", "∇m1·∇m2", "1/θ²", real=True)
+margin_bracket = _define("margin_bracket", "b_m", "[∇m1, ∇m2]", "1/θ³", real=True)

@@ -12,6 +12,7 @@ MODULES = (
     "loss_change_allocation",
     "degenerate",
     "lie_bracket",
+    "lie_brackets.residuals",
     "lectures.batch_size",
     "lectures.expected_progress",
     "lectures.confidence",
