@@ -462,6 +462,121 @@ first_step_torch = _define("first_step_torch", "d_1p", "first step of Adam with 
 step_rmsprop = _define("step_rmsprop", "d_R", "t-th step of RMSProp along a constant gradient", "θ", real=True)
 step_adam = _define("step_adam", "d_A", "t-th step of the slides' Adam along a constant gradient", "θ", real=True)
 
+# Lie brackets: one component of each vector, at θ; c = [v1, v2] where a bracket is meant
+bracket_21 = _define("bracket_21", "b21", "[v2, v1]", "L²/θ³", real=True)
+bracket_13 = _define("bracket_13", "b13", "[v1, v3]", "L²/θ³", real=True)
+bracket_23 = _define("bracket_23", "b23", "[v2, v3]", "L²/θ³", real=True)
+weight_1 = _define("weight_1", "alpha_1", "weight of v1", "1", real=True)
+weight_2 = _define("weight_2", "alpha_2", "weight of v2", "1", real=True)
+bracket_weighted = _define("bracket_weighted", "b_mix", "[α₁v1 + α₂v2, v3]", "L²/θ³", real=True)
+nested_1 = _define("nested_1", "b1_23", "[v1, [v2, v3]]", "L³/θ⁵", real=True)
+nested_12 = _define("nested_12", "b12_3", "[[v1, v2], v3]", "L³/θ⁵", real=True)
+nested_2 = _define("nested_2", "b2_13", "[v2, [v1, v3]]", "L³/θ⁵", real=True)
+batch_bracket = _define(
+    "batch_bracket", "b_AB", "bracket of two batches, each the mean of its fields", "L²/θ³", real=True
+)
+pair_brackets = _define("pair_brackets", "b_pairs", "sum of the brackets of all pairs", "L²/θ³", real=True)
+batch_a = _define("batch_a", "n_A", "examples in batch A", "n", positive=True, integer=True)
+batch_b = _define("batch_b", "n_B", "examples in batch B", "n", positive=True, integer=True)
+hessian_ba = _define("hessian_ba", "HBgA", "Hessian of batch B times gradient of batch A", "L²/θ³", real=True)
+hessian_ab = _define("hessian_ab", "HAgB", "Hessian of batch A times gradient of batch B", "L²/θ³", real=True)
+products = _define("products", "N_Hg", "Hessian-vector products of single examples that were used", "1", real=True)
+nested_sum = _define("nested_sum", "b_S", "((v1 + v2)·∇)c + (c·∇)(v1 + v2), c = [v1, v2]", "L³/θ⁵", real=True)
+nested_gap = _define("nested_gap", "b_D", "[v1 − v2, [v1, v2]]", "L³/θ⁵", real=True)
+joint_field = _define(
+    "joint_field", "F_12", "field that flows as v1 and then v2 do, each for a time ε", "L/θ", real=True
+)
+prediction_gap = _define("prediction_gap", "df", "prediction after examples 1, 2 minus that after 2, 1", "1", real=True)
+slope_bracket = _define("slope_bracket", "fb", "∇f·[v1, v2]", "L²/θ⁴", real=True)
+slope_bending = _define("slope_bending", "fc", "∇f·(v2''(v1, v1) − v1''(v2, v2))", "L³/θ⁶", real=True)
+curved_bracket = _define("curved_bracket", "fSb", "(v1 + v2)·∇²f [v1, v2]", "L³/θ⁶", real=True)
+bracket_norm = _define("bracket_norm", "norm_b", "‖[v1, v2]‖", "L²/θ³", nonnegative=True)
+gradient_norm_1 = _define("gradient_norm_1", "norm_g1", "‖g1‖", "L/θ", nonnegative=True)
+gradient_norm_2 = _define("gradient_norm_2", "norm_g2", "‖g2‖", "L/θ", nonnegative=True)
+hessian_norm_1 = _define("hessian_norm_1", "norm_H1", "‖H1‖, its largest |eigenvalue|", "L/θ²", nonnegative=True)
+hessian_norm_2 = _define("hessian_norm_2", "norm_H2", "‖H2‖, its largest |eigenvalue|", "L/θ²", nonnegative=True)
+
+# brackets in closed form
+double_pull = _define("double_pull", "HHc", "H²(c2 − c1), c1 and c2 the minima", "L²/θ³", real=True)
+bracket_along = _define("bracket_along", "cb", "(c2 − c1)·[v1, v2]", "L²/θ²", real=True)
+pull_square = _define("pull_square", "Hc_sq", "|H(c2 − c1)|²", "L²/θ²", nonnegative=True)
+twisted = _define("twisted", "HHw", "(H2H1 − H1H2)(θ − a), a the shared minimum", "L²/θ³", real=True)
+inner = _define("inner", "k_12", "x1·x2 (Bayes: x1·P x2)", "1", real=True)
+residual_1 = _define("residual_1", "e_1", "x1·θ − y1", "1", real=True)
+residual_2 = _define("residual_2", "e_2", "x2·θ − y2", "1", real=True)
+input_1 = _define("input_1", "x1_i", "input of example 1 (Bayes: P x1)", "1", real=True)
+input_2 = _define("input_2", "x2_i", "input of example 2 (Bayes: P x2)", "1", real=True)
+spread_1 = _define("spread_1", "S_1", "variance of y1 before it is seen", "1", positive=True)
+spread_2 = _define("spread_2", "S_2", "variance of y2 before it is seen", "1", positive=True)
+mean_gap = _define("mean_gap", "dm", "posterior mean after examples 1, 2 minus that after 2, 1", "θ", real=True)
+covariance_gap = _define("covariance_gap", "dP", "the same for the posterior covariance", "θ²", real=True)
+frozen_gap = _define("frozen_gap", "dm_0", "the same for the mean when the covariance stays P", "θ", real=True)
+data_1 = _define("data_1", "x_a", "scalar input of example 1", "1", real=True)
+data_2 = _define("data_2", "x_b", "scalar input of example 2", "1", real=True)
+label_1 = _define("label_1", "y_a", "label of example 1", "1", real=True)
+label_2 = _define("label_2", "y_b", "label of example 2", "1", real=True)
+feature_slope = _define("feature_slope", "dq_i", "∂q/∂θ", "1", real=True)
+feature_square = _define("feature_square", "dq_sq", "|∇q|²", "1", nonnegative=True)
+label_chance = _define("label_chance", "pi_A", "probability that the label is A", "1", positive=True)
+chance_a = _define("chance_a", "chance_A", "probability of A in the best independent model", "1", real=True)
+chance_b = _define("chance_b", "chance_B", "probability of B in the best independent model", "1", real=True)
+label_excess = _define("label_excess", "D_KL", "its mean log loss less the labels' entropy", "1", real=True)
+impossible = _define("impossible", "P_no", "probability it gives to both labels or neither", "1", real=True)
+bracket_apart = _define(
+    "bracket_apart", "b_ind", "bracket of the two examples, weights of A, independent model", "1", real=True
+)
+bracket_joint = _define("bracket_joint", "b_soft", "the same, model with one softmax over A and B", "1", real=True)
+
+# order of examples and optimizers with a memory
+response_first = _define("response_first", "d_one", "move of the next gradient's point by a unit push", "1", real=True)
+response_end = _define("response_end", "c_end", "move of the end by a unit push", "1", real=True)
+response_rest = _define(
+    "response_rest", "rho_T", "c_∞ less the move of the gradient's point T + 1 steps later", "1", real=True
+)
+end_gap = _define(
+    "end_gap", "dend", "where θ comes to rest after 1, 2 and T mean steps minus the same with 2, 1", "θ", real=True
+)
+mean_bracket = _define("mean_bracket", "b_mean", "[v̄, v2 − v1], v̄ the field of the mean loss", "L²/θ³", real=True)
+mean_carried = _define("mean_carried", "k_mean", "((v2 − v1)·∇)v̄", "L²/θ³", real=True)
+forgetting = _define("forgetting", "delta_2", "1 − β₂", "1", positive=True)
+rms = _define("rms", "s_root", "√s, root of the running mean of squared gradients", "L/θ", positive=True)
+constant_1 = _define("constant_1", "g_1", "constant gradient of example 1", "L/θ", real=True)
+constant_2 = _define("constant_2", "g_2", "constant gradient of example 2", "L/θ", real=True)
+gap_rmsprop = _define("gap_rmsprop", "dtheta_R", "the position gap of RMSProp", "θ", real=True)
+gap_adam = _define("gap_adam", "dtheta_A", "the position gap of Adam without bias correction", "θ", real=True)
+preconditioned = _define("preconditioned", "b_P", "bracket of the fields Pv1 and Pv2", "θ", real=True)
+carried_bracket = _define("carried_bracket", "Pb", "P [v1, v2]", "θ", real=True)
+carried_21 = _define("carried_21", "PH2Pg1", "P H2 P g1", "θ", real=True)
+carried_12 = _define("carried_12", "PH1Pg2", "P H1 P g2", "θ", real=True)
+
+# modified fields and random order, one component
+mean_path = _define("mean_path", "D_path", "mean move in n steps, one epoch in random order", "θ", real=True)
+mean_path_replaced = _define(
+    "mean_path_replaced", "D_drawn", "mean move in n steps, drawn with replacement", "θ", real=True
+)
+flow_path = _define("flow_path", "F_path", "move of the modified loss's flow in the time nε", "θ", real=True)
+mean_descent = _define("mean_descent", "vbar", "field of the mean loss", "L/θ", real=True)
+slope_square = _define("slope_square", "dg_sq", "∂|ḡ|²/∂θ, ḡ the gradient of the mean loss", "L²/θ³", real=True)
+slope_squares = _define("slope_squares", "dgi_sq", "∂(mean of |gᵢ|²)/∂θ", "L²/θ³", real=True)
+slope_spread = _define("slope_spread", "dgi_var", "∂(mean of |gᵢ − ḡ|²)/∂θ", "L²/θ³", real=True)
+modified_1 = _define("modified_1", "f_1", "first correction of the modified field", "L²/θ³", real=True)
+modified_2 = _define("modified_2", "f_2", "second correction of the modified field", "L³/θ⁵", real=True)
+hessian_gradient = _define("hessian_gradient", "Hg_i", "H g", "L²/θ³", real=True)
+hessian_twice = _define("hessian_twice", "HHg_i", "H H g", "L³/θ⁵", real=True)
+third_gradient = _define("third_gradient", "Tgg_i", "∇³L(g, g)", "L³/θ⁵", real=True)
+modified_sequence = _define(
+    "modified_sequence", "f_seq", "correction for steps on 1 and then 2, time ε", "L²/θ³", real=True
+)
+modified_sum = _define("modified_sum", "f_sum", "correction for one step on L1 + L2", "L²/θ³", real=True)
+modified_both = _define("modified_both", "f_both", "correction for the mean over both orders", "L²/θ³", real=True)
+slope_own = _define("slope_own", "dg_own", "∂(|g1|² + |g2|²)/∂θ", "L²/θ³", real=True)
+slope_cross = _define("slope_cross", "dg_cross", "∂(g1·g2)/∂θ", "L²/θ³", real=True)
+bracket_curl = _define("bracket_curl", "curl_b", "∂b_i/∂θ_j − ∂b_j/∂θ_i of the bracket b", "L²/θ⁴", real=True)
+hessian_commutator = _define("hessian_commutator", "HH_ij", "entry i, j of H2H1 − H1H2", "L²/θ⁴", real=True)
+share_heavy = _define("share_heavy", "p_HB", "share of the pair's own bracket in the end, heavy ball", "1", real=True)
+share_averaged = _define("share_averaged", "p_EMA", "the same for averaged momentum", "1", real=True)
+share_ahead = _define("share_ahead", "p_NAG", "the same for Nesterov momentum", "1", real=True)
+
 # brackets through the residuals, one component of each vector at θ; m is the margin (log odds of the right label) or,
 # for squared errors, the error itself
 doubt_1 = _define("doubt_1", "wrong_1", "probability given to the wrong label of example 1", "1", real=True)

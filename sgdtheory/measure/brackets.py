@@ -22,7 +22,7 @@ from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.measure.loss import checked_batch, checked_points, numeric_loss
 from sgdtheory.measure.protocol import Array, Layout, Loss
 from sgdtheory.problem import Problem
-from sgdtheory.theory.lie_bracket import BRACKET
+from sgdtheory.theory.lie_brackets.bracket import BRACKET
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -36,7 +36,8 @@ from sgdtheory.derive.expansion import swap_gap as exact_gap
 from sgdtheory.measure.protocol import Array
 from sgdtheory.measure.rules import array_rule, values_at
 from sgdtheory.theory.example_pairs import Pair
-from sgdtheory.theory.lie_bracket import AVERAGED_GAP, BUFFER_GAP, NESTEROV_GAP, POSITION_GAP, SHADOW, SWAP_GAP
+from sgdtheory.theory.lie_brackets.momentum import AVERAGED_GAP, BUFFER_GAP, NESTEROV_GAP, POSITION_GAP, SHADOW
+from sgdtheory.theory.lie_brackets.swap import SWAP_GAP
 from sgdtheory.theory.random_instances import polynomial
 
 μ = 0.75
