@@ -108,10 +108,7 @@ COHEN_2022 = Source("Cohen and others", 2022, "Adaptive gradient methods at the 
 HAUSDORFF_1906 = Source("Hausdorff", 1906, "Die symbolische Exponentialformel in der Gruppentheorie")
 BARRETT_DHERIN_2021 = Source("Barrett, Dherin", 2021, "Implicit gradient regularization", "ICLR")
 SMITH_2021 = Source(
-    "Smith, Dherin, Barrett, De",
-    2021,
-    "On the origin of implicit regularization in stochastic gradient descent",
-    "ICLR",
+    "Smith, Dherin, Barrett, De", 2021, "On the origin of implicit regularization in stochastic gradient descent", "ICLR"
 )
 DHERIN_2023 = Source("Dherin", 2023, "Implicit biases in multitask and continual learning", "arXiv:2311.00235")
 KALMAN_1960 = Source("Kalman", 1960, "A new approach to linear filtering and prediction problems")

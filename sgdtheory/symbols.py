@@ -472,9 +472,7 @@ bracket_weighted = _define("bracket_weighted", "b_mix", "[α₁v1 + α₂v2, v3]
 nested_1 = _define("nested_1", "b1_23", "[v1, [v2, v3]]", "L³/θ⁵", real=True)
 nested_12 = _define("nested_12", "b12_3", "[[v1, v2], v3]", "L³/θ⁵", real=True)
 nested_2 = _define("nested_2", "b2_13", "[v2, [v1, v3]]", "L³/θ⁵", real=True)
-batch_bracket = _define(
-    "batch_bracket", "b_AB", "bracket of two batches, each the mean of its fields", "L²/θ³", real=True
-)
+batch_bracket = _define("batch_bracket", "b_AB", "bracket of two batches, each the mean of its fields", "L²/θ³", real=True)
 pair_brackets = _define("pair_brackets", "b_pairs", "sum of the brackets of all pairs", "L²/θ³", real=True)
 batch_a = _define("batch_a", "n_A", "examples in batch A", "n", positive=True, integer=True)
 batch_b = _define("batch_b", "n_B", "examples in batch B", "n", positive=True, integer=True)
@@ -483,9 +481,7 @@ hessian_ab = _define("hessian_ab", "HAgB", "Hessian of batch A times gradient of
 products = _define("products", "N_Hg", "Hessian-vector products of single examples that were used", "1", real=True)
 nested_sum = _define("nested_sum", "b_S", "((v1 + v2)·∇)c + (c·∇)(v1 + v2), c = [v1, v2]", "L³/θ⁵", real=True)
 nested_gap = _define("nested_gap", "b_D", "[v1 − v2, [v1, v2]]", "L³/θ⁵", real=True)
-joint_field = _define(
-    "joint_field", "F_12", "field that flows as v1 and then v2 do, each for a time ε", "L/θ", real=True
-)
+joint_field = _define("joint_field", "F_12", "field that flows as v1 and then v2 do, each for a time ε", "L/θ", real=True)
 prediction_gap = _define("prediction_gap", "df", "prediction after examples 1, 2 minus that after 2, 1", "1", real=True)
 slope_bracket = _define("slope_bracket", "fb", "∇f·[v1, v2]", "L²/θ⁴", real=True)
 slope_bending = _define("slope_bending", "fc", "∇f·(v2''(v1, v1) − v1''(v2, v2))", "L³/θ⁶", real=True)
@@ -522,20 +518,14 @@ chance_a = _define("chance_a", "chance_A", "probability of A in the best indepen
 chance_b = _define("chance_b", "chance_B", "probability of B in the best independent model", "1", real=True)
 label_excess = _define("label_excess", "D_KL", "its mean log loss less the labels' entropy", "1", real=True)
 impossible = _define("impossible", "P_no", "probability it gives to both labels or neither", "1", real=True)
-bracket_apart = _define(
-    "bracket_apart", "b_ind", "bracket of the two examples, weights of A, independent model", "1", real=True
-)
+bracket_apart = _define("bracket_apart", "b_ind", "bracket of the two examples, weights of A, independent model", "1", real=True)
 bracket_joint = _define("bracket_joint", "b_soft", "the same, model with one softmax over A and B", "1", real=True)
 
 # order of examples and optimizers with a memory
 response_first = _define("response_first", "d_one", "move of the next gradient's point by a unit push", "1", real=True)
 response_end = _define("response_end", "c_end", "move of the end by a unit push", "1", real=True)
-response_rest = _define(
-    "response_rest", "rho_T", "c_∞ less the move of the gradient's point T + 1 steps later", "1", real=True
-)
-end_gap = _define(
-    "end_gap", "dend", "where θ comes to rest after 1, 2 and T mean steps minus the same with 2, 1", "θ", real=True
-)
+response_rest = _define("response_rest", "rho_T", "c_∞ less the move of the gradient's point T + 1 steps later", "1", real=True)
+end_gap = _define("end_gap", "dend", "where θ comes to rest after 1, 2 and T mean steps minus the same with 2, 1", "θ", real=True)
 mean_bracket = _define("mean_bracket", "b_mean", "[v̄, v2 − v1], v̄ the field of the mean loss", "L²/θ³", real=True)
 mean_carried = _define("mean_carried", "k_mean", "((v2 − v1)·∇)v̄", "L²/θ³", real=True)
 forgetting = _define("forgetting", "delta_2", "1 − β₂", "1", positive=True)
@@ -551,9 +541,7 @@ carried_12 = _define("carried_12", "PH1Pg2", "P H1 P g2", "θ", real=True)
 
 # modified fields and random order, one component
 mean_path = _define("mean_path", "D_path", "mean move in n steps, one epoch in random order", "θ", real=True)
-mean_path_replaced = _define(
-    "mean_path_replaced", "D_drawn", "mean move in n steps, drawn with replacement", "θ", real=True
-)
+mean_path_replaced = _define("mean_path_replaced", "D_drawn", "mean move in n steps, drawn with replacement", "θ", real=True)
 flow_path = _define("flow_path", "F_path", "move of the modified loss's flow in the time nε", "θ", real=True)
 mean_descent = _define("mean_descent", "vbar", "field of the mean loss", "L/θ", real=True)
 slope_square = _define("slope_square", "dg_sq", "∂|ḡ|²/∂θ, ḡ the gradient of the mean loss", "L²/θ³", real=True)
@@ -564,9 +552,7 @@ modified_2 = _define("modified_2", "f_2", "second correction of the modified fie
 hessian_gradient = _define("hessian_gradient", "Hg_i", "H g", "L²/θ³", real=True)
 hessian_twice = _define("hessian_twice", "HHg_i", "H H g", "L³/θ⁵", real=True)
 third_gradient = _define("third_gradient", "Tgg_i", "∇³L(g, g)", "L³/θ⁵", real=True)
-modified_sequence = _define(
-    "modified_sequence", "f_seq", "correction for steps on 1 and then 2, time ε", "L²/θ³", real=True
-)
+modified_sequence = _define("modified_sequence", "f_seq", "correction for steps on 1 and then 2, time ε", "L²/θ³", real=True)
 modified_sum = _define("modified_sum", "f_sum", "correction for one step on L1 + L2", "L²/θ³", real=True)
 modified_both = _define("modified_both", "f_both", "correction for the mean over both orders", "L²/θ³", real=True)
 slope_own = _define("slope_own", "dg_own", "∂(|g1|² + |g2|²)/∂θ", "L²/θ³", real=True)
