@@ -146,7 +146,7 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), handletextpad=0.3)
     title = "Bracket sizes follow gradient sizes where the loss is a log loss"
-    return Picture("bracket_norms", title, caption(measured, rng), ("LIE-01", "LIE-40", "LIE-41"), figure)
+    return Picture("bracket_norms", title, caption(measured, rng), ("LIE-01", "LIE-26", "LIE-40", "LIE-41"), figure)
 
 
 def proportional(axes: Axes, sizes: Sizes) -> None:
@@ -168,9 +168,9 @@ def caption(measured: Sequence[Sizes], rng: int) -> str:
     return (
         f"All {SHOWN * (SHOWN - 1) // 2} pairs of {SHOWN} of {EXAMPLES} training examples at four checkpoints of SGD "
         f"(batches of {BATCH}; first of {len(measured[0].product)} runs a model, seed {rng}; {diverged} of {runs} runs "
-        f"diverged): the product of gradient sizes spans {spans} decades in a, b, c. Fitted slopes of log size over log "
-        f"product are {slopes} and correlations {correlations} (mean ± standard error over the runs): with a log loss "
-        f"both doubts are factors of the bracket as of the gradients, so the slope is near 1; with squared errors "
+        f"diverged): the product of gradient sizes spans {spans} decades in a, b, c. Fitted slopes of log size over "
+        f"log product are {slopes} and correlations {correlations} (mean ± standard error over the runs): with a log "
+        f"loss both doubts are factors of the bracket as of the gradients, so the slope is near 1; with squared errors "
         f"the bracket is of first order in the errors. No bracket exceeds {tightest:.2f} of its bound "
         f"‖H_j‖|g_i| + ‖H_i‖|g_j|."
     )

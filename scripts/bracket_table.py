@@ -94,11 +94,11 @@ def caption(tables: Tables, checkpoints: list[int], rng: int) -> str:
     off = np.abs(gaps / brackets - 1)
     medians = ", ".join(f"{m:.2g}" for m in np.median(brackets, axis=1))
     return (
-        f"Network of {HIDDEN[0]} tanh units on 120 points of two spirals, trained by SGD (lr {LR:g}, batches of {BATCH}, "
-        f"reshuffled; seed {rng}; {tables.diverged} of 1 runs diverged): below the diagonal H_j g_i − H_i g_j by two "
-        f"Hessian–vector products, above it two steps of size {STEP:g} run in both orders, their gap over ε². "
-        f"The two differ by {np.median(off):.0e} (median) and at most {off.max():.0e} of the value, so that the table is "
-        f"symmetric; the median bracket at the checkpoints is {medians}."
+        f"Network of {HIDDEN[0]} tanh units on 120 points of two spirals, trained by SGD (lr {LR:g}, batches of "
+        f"{BATCH}, reshuffled; seed {rng}; {tables.diverged} of 1 runs diverged): below the diagonal H_j g_i − H_i g_j "
+        f"by two Hessian–vector products, above it two steps of size {STEP:g} run in both orders, their gap over ε². "
+        f"The two differ by {np.median(off):.0e} (median) and at most {off.max():.0e} of the value, so that the "
+        f"table is symmetric; the median bracket at the checkpoints is {medians}."
     )
 
 

@@ -21,6 +21,9 @@ from sgdtheory.theory.registry import find
 NAMES = (
     "naive_allocation",
     "bracket_gap",
+    "bracket_table",
+    "bracket_norms",
+    "bracket_effects",
     "batch_size",
     "derived_algorithm",
     "linear_scaling",

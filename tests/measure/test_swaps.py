@@ -19,12 +19,15 @@ from sgdtheory import (
     Langevin,
     Momentum,
     Nesterov,
+    Network,
     Optimizer,
     Problem,
     RMSProp,
     lie_bracket,
+    mlp,
     numeric_loss,
     prediction_effect,
+    spirals,
     step,
     swap_gap,
     symbols,
@@ -310,6 +313,29 @@ def test_predictions_move_along_the_bracket(unit: Problem) -> None:
     np.testing.assert_allclose(some, expected[:, [4, 2]], rtol=1e-11)
     ends = swap_gap(unit, SGD(lr), 0, 1, w).ends
     np.testing.assert_allclose(predict(ends[0]) - predict(ends[1]), expected, rtol=1e-3)
+
+
+class Programs:
+    """A network seen through the loss protocol and its outputs alone."""
+
+    def __init__(self, net: Network) -> None:
+        self.dimension, self.examples, self.layout = net.dimension, net.examples, net.layout
+        self.value, self.gradient, self.hvp, self.outputs = net.value, net.gradient, net.hvp, net.outputs
+
+
+def test_networks_move_along_the_bracket() -> None:
+    """As both orders run show, by exact derivatives and by differences; pairs and points at once, in batches too."""
+    net = mlp(*spirals(12, 3, rng=0), [4])
+    w, lr = net.init(1, replicas=2)[:, np.newaxis], 1e-3
+    i, j = np.array([[0, 1], [2, 2]]), np.array([[3, 4], [5, 6]])
+    gap = swap_gap(net, SGD(lr), i, j, w)
+    np.testing.assert_allclose(gap.position / lr**2, lie_bracket(net, i, j, w), rtol=0.05, atol=1e-3)
+    effect = prediction_effect(net, i, j, w, lr, batch=[7, 8, 9])
+    assert effect.shape == (2, 2, 3, 3)
+    moved = net.outputs(gap.ends[0], [7, 8, 9]) - net.outputs(gap.ends[1], [7, 8, 9])
+    np.testing.assert_allclose(moved, effect, rtol=0.05, atol=1e-3 * np.abs(effect).max())
+    by_differences = prediction_effect(Programs(net), i, j, w, lr, batch=[7, 8, 9])
+    np.testing.assert_allclose(by_differences, effect, rtol=1e-5, atol=1e-7 * np.abs(effect).max())
 
 
 def test_pairs_of_examples_are_axes_of_the_effect(unit: Problem) -> None:
