@@ -28,6 +28,9 @@ HERE = Path(__file__).resolve().parent
 NAMES = (
     "sticky_experiment",
     "naive_allocation",
+    "allocation_rules",
+    "half_help",
+    "who_hurts",
     "bracket_gap",
     "bracket_table",
     "bracket_norms",
@@ -47,6 +50,10 @@ NAMES = (
     "gradient_flow",
     "newton",
     "complex_step",
+    "degenerate_minima",
+    "gradient_noise",
+    "learning_coefficient",
+    "end_law",
 )
 """The scripts, in the order of the page; each has ``make(quick, rng) -> Picture``."""
 

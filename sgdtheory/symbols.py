@@ -111,12 +111,12 @@ noise_variance = _define(
     "noise_variance", "Sigma_ii", "variance Σᵢᵢ of one example's gradient, coordinate i", "L²/θ²", nonnegative=True
 )
 minibatch_term = _define(
-    "minibatch_term", "T_mb", "mean of Δᵢ(gᵢ − Gᵢ): minibatch against full gradient", "L", real=True
+    "minibatch_term", "T_mb", "minibatch against full gradient, Δᵢ(gᵢ − Gᵢ), or its mean over batches", "L", real=True
 )
 curvature_term = _define(
     "curvature_term",
     "T_curv",
-    "mean of Δᵢ(ḡᵢ − gᵢ): gradient along the step against gradient at its start",
+    "gradient along the step against gradient at its start, Δᵢ(ḡᵢ − gᵢ), or its mean over batches",
     "L",
     real=True,
 )
@@ -461,6 +461,142 @@ first_step_slides = _define("first_step_slides", "d_1", "first step of Adam on t
 first_step_torch = _define("first_step_torch", "d_1p", "first step of Adam with bias correction", "θ", real=True)
 step_rmsprop = _define("step_rmsprop", "d_R", "t-th step of RMSProp along a constant gradient", "θ", real=True)
 step_adam = _define("step_adam", "d_A", "t-th step of the slides' Adam along a constant gradient", "θ", real=True)
+# loss change allocation: causes
+batch_gradient = _define("batch_gradient", "G_i", "minibatch gradient of the step, coordinate i", "L/θ", real=True)
+start_gradient = _define(
+    "start_gradient", "g_0i", "gradient of the loss where the step starts, coordinate i", "L/θ", real=True
+)
+segment_gradient = _define("segment_gradient", "gbar_i", "mean gradient along the step, coordinate i", "L/θ", real=True)
+rule_gradient = _define(
+    "rule_gradient", "gQ_i", "mean gradient along the step as a quadrature rule has it, coordinate i", "L/θ", real=True
+)
+naive_part = _define("naive_part", "A_naive", "naive allocation of a step to coordinate i", "L", real=True)
+measured_part = _define("measured_part", "A_Q", "allocation to coordinate i, by a quadrature rule", "L", real=True)
+decay_term = _define("decay_term", "T_wd", "part of a naive allocation's error owed to weight decay", "L", real=True)
+optimizer_term = _define("optimizer_term", "T_opt", "the part owed to the optimizer", "L", real=True)
+quadrature_term = _define("quadrature_term", "T_quad", "the part owed to the quadrature rule", "L", real=True)
+# loss change allocation: paths
+allotted = _define("allotted", "A_sum", "sum of the allocations to all parameters", "L", real=True)
+first_order = _define("first_order", "A_first", "sum of gradient at the start times move", "L", real=True)
+loss_change = _define("loss_change", "dL", "loss at the end less loss at the start", "L", real=True)
+path_power = _define("path_power", "n_path", "exponent n of the path (t, t^n)", "1", positive=True, integer=True)
+path_part_1 = _define("path_part_1", "A_x", "allocation to x along that path, loss xy", "L", real=True)
+path_part_2 = _define("path_part_2", "A_y", "allocation to y along that path, loss xy", "L", real=True)
+loop_part = _define("loop_part", "A_loop", "allocation to x around a rectangle", "L", real=True)
+corner_difference = _define("corner_difference", "L_xy", "∫∫ ∂ₓ∂ᵧL over the rectangle", "L", real=True)
+# loss change allocation: one cause alone
+alone_decay = _define("alone_decay", "A_wd", "an allocation with weight decay as the only cause", "L", real=True)
+alone_optimizer = _define("alone_optimizer", "A_opt", "the same with momentum alone", "L", real=True)
+alone_minibatch = _define("alone_minibatch", "A_mb", "the same with a minibatch alone", "L", real=True)
+alone_curvature = _define("alone_curvature", "A_curv", "the same with curvature alone", "L", real=True)
+alone_quadrature = _define("alone_quadrature", "A_quad", "the same with a quadrature rule alone", "L", real=True)
+oscillation = _define("oscillation", "u_osc", "ηh − 2, the excess over the edge of stability", "1", positive=True)
+above_edge = _define("above_edge", "A_above", "allocation of a step with ηh = 2 + u", "L", real=True)
+below_edge = _define("below_edge", "A_below", "allocation of a step with ηh = 2/(1 + u)", "L", real=True)
+step_curvature = _define(
+    "step_curvature",
+    "h_step",
+    "mean curvature of a step, 2∫(1 − s)L''(θ + sΔ) ds over [0, 1]",
+    "L/θ²",
+    real=True,
+)
+# loss change allocation: quadrature
+degree_left = _define("degree_left", "p_left", "degree to which the left end's rule is exact", "1", real=True)
+degree_middle = _define("degree_middle", "p_mid", "the same for the midpoint rule", "1", real=True)
+degree_trapezoid = _define("degree_trapezoid", "p_trap", "the same for the trapezoidal rule", "1", real=True)
+degree_simpson = _define("degree_simpson", "p_simpson", "the same for Simpson's rule", "1", real=True)
+degree_boole = _define("degree_boole", "p_boole", "the same for Boole's rule", "1", real=True)
+degree_gauss = _define("degree_gauss", "p_gauss", "the same for Gauss–Legendre with n nodes", "1", real=True)
+nodes = _define("nodes", "n_nodes", "nodes of a Gauss–Legendre rule", "1", positive=True, integer=True)
+parts = _define("parts", "n_parts", "equal parts a step is cut into", "1", positive=True, integer=True)
+width = _define("width", "h_part", "length of a part of a step, 1/n", "1", positive=True)
+error_trapezoid = _define("error_trapezoid", "E_trap", "error of the trapezoidal rule in n parts on s²", "1", real=True)
+error_simpson = _define("error_simpson", "E_simpson", "error of Simpson's rule in n parts on s⁴", "1", real=True)
+error_boole = _define("error_boole", "E_boole", "error of Boole's rule in n parts on s⁶", "1", real=True)
+error_gauss_2 = _define(
+    "error_gauss_2", "E_gauss2", "error of Gauss's rule of 2 nodes in n parts on s⁴", "1", real=True
+)
+error_smooth = _define("error_smooth", "E_smooth", "error of a rule on n parts, times nᵐ", "L/θ", real=True)
+error_order = _define("error_order", "m_rule", "first degree that a rule misses", "1", positive=True, integer=True)
+error_leading = _define("error_leading", "e_rule", "by how much a rule misses sᵐ", "1", real=True)
+slope_change = _define(
+    "slope_change", "dg_m", "derivative m − 1 of the gradient along the step, end less start", "L/θ", real=True
+)
+# loss change allocation: the long run, and who helps
+aligned_part = _define(
+    "aligned_part", "A_axis", "long-run mean allocation to a coordinate along an axis of the Hessian", "L", real=True
+)
+return_part = _define("return_part", "A_back", "allocation to coordinate i of the step back", "L", real=True)
+help_probability = _define("help_probability", "P_help", "probability that an allocation is negative", "1", real=True)
+help_floor = _define("help_floor", "P_floor", "the same for the smallest batches, B → 0", "1", real=True)
+step_correlation = _define(
+    "step_correlation", "rho_uv", "correlation of a coordinate's move and its gradient amid the step", "1", real=True
+)
+step_scale = _define("step_scale", "D_uv", "E u² E v² of that move and that gradient", "L²", real=True)
+
+# degenerate landscapes: gradient noise of models f(w, x) = q(w)·x
+degree_1 = _define("degree_1", "k_1", "degree along the first coordinate", "1", positive=True)
+degree_2 = _define("degree_2", "k_2", "degree along the second coordinate", "1", positive=True)
+leading_coefficient = _define("leading_coefficient", "c_q", "coefficient of the leading power", "1", positive=True)
+distance = _define("distance", "w_abs", "distance from the degenerate point", "θ", positive=True)
+distance_1 = _define("distance_1", "w1_abs", "distance along the first coordinate", "θ", positive=True)
+distance_2 = _define("distance_2", "w2_abs", "distance along the second coordinate", "θ", positive=True)
+input_square = _define("input_square", "Ex2", "mean of x²", "1", positive=True)
+input_fourth = _define("input_fourth", "Ex4", "mean of x⁴", "1", positive=True)
+noise_here = _define("noise_here", "C_w", "variance of one example's gradient at w", "L²/θ²", real=True)
+curvature_here = _define("curvature_here", "H_w", "second derivative of the loss at w", "L/θ²", real=True)
+noise_11 = _define("noise_11", "C_11", "variance of the first coordinate of one example's gradient", "L²/θ²", real=True)
+noise_12 = _define("noise_12", "C_12", "covariance of its two coordinates", "L²/θ²", real=True)
+noise_22 = _define("noise_22", "C_22", "variance of its second coordinate", "L²/θ²", real=True)
+noise_determinant = _define("noise_determinant", "det_C", "C₁₁C₂₂ − C₁₂²", "L⁴/θ⁴", real=True)
+hessian_11 = _define("hessian_11", "H_11", "second derivative along the first coordinate", "L/θ²", real=True)
+hessian_mixed = _define("hessian_mixed", "H_12", "mixed second derivative", "L/θ²", real=True)
+hessian_22 = _define("hessian_22", "H_22", "second derivative along the second coordinate", "L/θ²", real=True)
+hessian_determinant = _define("hessian_determinant", "det_H", "H₁₁H₂₂ − H₁₂²", "L²/θ⁴", real=True)
+noise_entry = _define("noise_entry", "C_ij", "covariance of two coordinates of a batch's gradient", "L²/θ²", real=True)
+hessian_entry = _define(
+    "hessian_entry", "H_ij", "second derivative of the loss, coordinates i and j", "L/θ²", real=True
+)
+noise_on_zeros = _define("noise_on_zeros", "C0_ij", "Cᵢⱼ of one example where q = 0", "L²/θ²", real=True)
+hessian_on_zeros = _define("hessian_on_zeros", "H0_ij", "Hᵢⱼ where q = 0", "L/θ²", real=True)
+model_second = _define("model_second", "q_ij", "second derivative of q, coordinates i and j", "1/θ²", real=True)
+slope_mean = _define("slope_mean", "r_mean", "mean of x(qx − y)", "L", real=True)
+slope_variance = _define("slope_variance", "r_var", "variance of x(qx − y)", "L²", nonnegative=True)
+
+# degenerate landscapes: learning coefficient and posterior
+learning_coefficient = _define("learning_coefficient", "lambda_K", "learning coefficient λ of a loss", "1", real=True)
+multiplicity = _define("multiplicity", "m_K", "its multiplicity", "1", real=True)
+threshold = _define("threshold", "eps_K", "level below which the loss is asked to be", "L", positive=True)
+volume_product = _define(
+    "volume_product", "V_prod", "volume of w₁^(2k₁)w₂^(2k₂) < ε in the unit square", "θ²", real=True
+)
+volume_tie = _define("volume_tie", "V_tie", "the same for k₂ = k₁", "θ²", real=True)
+volume_sum = _define("volume_sum", "V_sum", "volume of w₁^(2k₁) + w₂^(2k₂) < ε in the plane", "θ²", real=True)
+sharpening = _define("sharpening", "n_beta", "nβ, examples times inverse temperature", "1/L", positive=True)
+normalisation = _define("normalisation", "Z_n", "integral of exp(−nβK)", "θ", real=True)
+tempered_loss = _define("tempered_loss", "nEK", "posterior mean of nβK", "1", real=True)
+box = _define("box", "R_box", "half width of the interval that the prior fills", "θ", positive=True)
+localisation = _define(
+    "localisation", "gamma_loc", "strength of the pull ½γw² towards the minimum", "1/θ²", positive=True
+)
+langevin_step = _define(
+    "langevin_step", "eps_L", "step of Langevin's Euler scheme, half of it times the slope", "θ²", positive=True
+)
+sampled_llc = _define("sampled_llc", "lambda_hat", "nβ times the sampler's mean of K", "1", real=True)
+sixth_moment = _define("sixth_moment", "M_6", "mean of w⁶ under the sampler", "θ⁶", positive=True)
+runaway = _define("runaway", "w_far", "distance from which a noiseless step goes outwards", "θ", real=True)
+bessel_ratio = _define("bessel_ratio", "K_ratio", "K₃⸝₄(z)/K₁⸝₄(z), Bessel, z = γ²/(32nβ)", "1", positive=True)
+sampler_bias = _define("sampler_bias", "b_L", "limit of (λ̂ − ¼)/(ε√(nβ)) as ε → 0", "1", real=True)
+mass_sharp = _define("mass_sharp", "M_minus", "limit of n^(1/(2k₁)) times the integral near −w₀", "θ", real=True)
+mass_broad = _define("mass_broad", "M_plus", "limit of n^(1/(2k₂)) times the integral near +w₀", "θ", real=True)
+best_temperature = _define(
+    "best_temperature", "T_star", "temperature of the posterior nearest to SGD's law", "L", real=True
+)
+divergence_factor = _define(
+    "divergence_factor", "exp_2KL", "exp(2 KL) of SGD's law from that posterior", "1", real=True
+)
+noise_ratio = _define("noise_ratio", "c_H", "gradient noise over curvature, Σ = cH", "L", positive=True)
+
 
 # Lie brackets: one component of each vector, at θ; c = [v1, v2] where a bracket is meant
 bracket_21 = _define("bracket_21", "b21", "[v2, v1]", "L²/θ³", real=True)

@@ -15,6 +15,11 @@ def rational(random: Random, largest: int = 6) -> sp.Rational:
     return sp.Rational(random.randint(-largest, largest), random.randint(1, 4))
 
 
+def learning_rate(random: Random) -> sp.Rational:
+    """Return a rational learning rate between 1/4 and 9."""
+    return sp.Rational(random.randint(1, 9), random.randint(1, 4))
+
+
 def vector(random: Random, size: int) -> sp.Matrix:
     """Return a rational vector that is not zero."""
     while True:
