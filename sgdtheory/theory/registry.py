@@ -33,6 +33,7 @@ MODULES = (
     "lie_brackets.adaptive",
     "lie_brackets.random_order",
     "lie_brackets.residuals",
+    "lie_brackets.modified_fields",
     "lectures.batch_size",
     "lectures.expected_progress",
     "lectures.confidence",
