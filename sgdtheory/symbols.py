@@ -461,3 +461,67 @@ first_step_slides = _define("first_step_slides", "d_1", "first step of Adam on t
 first_step_torch = _define("first_step_torch", "d_1p", "first step of Adam with bias correction", "θ", real=True)
 step_rmsprop = _define("step_rmsprop", "d_R", "t-th step of RMSProp along a constant gradient", "θ", real=True)
 step_adam = _define("step_adam", "d_A", "t-th step of the slides' Adam along a constant gradient", "θ", real=True)
+
+# dynamics on degenerate landscapes
+zero_order = _define("zero_order", "k_z", "order of the zero of Q: the loss grows as w^(2k)", "1", positive=True)
+zero_order_1 = _define("zero_order_1", "k_1", "power of w1 in Q", "1", positive=True)
+zero_order_2 = _define("zero_order_2", "k_2", "power of w2 in Q", "1", positive=True)
+steepness = _define("steepness", "c_L", "factor of w^(2k) in the loss", "L/θ^(2k)", positive=True)
+flow_place = _define("flow_place", "w_tau", "place of gradient flow at time τ", "θ", real=True)
+flow_power = _define("flow_power", "p_L", "limit of d log L/d log τ along the flow", "1", real=True)
+basin_edge = _define("basin_edge", "w_edge", "distance within which gradient descent converges", "θ", real=True)
+edge_image = _define("edge_image", "w_image", "where one step takes the edge of the basin", "θ", real=True)
+collapse = _define("collapse", "Lambda_N", "mean of log|w'/w| a step beside a double zero, normal inputs", "1", real=True)
+collapse_unit = _define("collapse_unit", "Lambda_1", "the same for inputs ±1 and batches of B", "1", real=True)
+threshold_normal = _define(
+    "threshold_normal", "s_N", "ησ at which a double zero stops attracting, normal inputs, B = 1", "1", real=True
+)
+threshold_unit = _define("threshold_unit", "s_1", "the same for inputs ±1", "1", real=True)
+bessel_dimension = _define("bessel_dimension", "delta_u", "dimension of the Bessel process |w|^(2−k)", "1", real=True)
+bessel_variance = _define("bessel_variance", "v_u", "its variance gained a step", "θ^(4−2k)", real=True)
+bessel_growth = _define("bessel_growth", "G_u", "growth of its mean square a step", "θ^(4−2k)", real=True)
+chi_slope = _define("chi_slope", "l_chi", "slope of the log density of |w| after many steps", "1/θ", real=True)
+place = _define("place", "x_w", "a place, or a distance from the minimum", "θ", positive=True)
+variance_simple = _define("variance_simple", "V_1z", "long-run variance beside a simple zero", "θ²", real=True)
+power_later = _define("power_later", "p_w", "limit of d log|w|/d log n for k > 2, in law", "1", real=True)
+slope_stratonovich = _define(
+    "slope_stratonovich", "l_S", "slope of the log density without current, Stratonovich's reading", "1/θ", real=True
+)
+second_exact = _define("second_exact", "V_e2", "coefficient of η² in the long-run variance of SGD", "θ²", real=True)
+second_ito = _define("second_ito", "V_i2", "the same for Itô's equation", "θ²", real=True)
+second_stratonovich = _define("second_stratonovich", "V_s2", "the same for Stratonovich's equation", "θ²", real=True)
+balance = _define("balance", "Q_b", "w1²/k1 − w2²/k2 before the step", "θ²", real=True)
+balance_after = _define("balance_after", "Q_b1", "the same after the step", "θ²", real=True)
+residual_factor = _define("residual_factor", "r_b", "mean over the batch of x(Qx − y)", "L/Q", real=True)
+coordinate_1 = _define("coordinate_1", "w_1", "the first coordinate", "θ", positive=True)
+coordinate_2 = _define("coordinate_2", "w_2", "the second coordinate", "θ", positive=True)
+move_across = _define("move_across", "m_1", "move of w1 in one step from w1 = 0", "θ", real=True)
+move_along = _define("move_along", "m_2", "move of w2 in the same step", "θ", real=True)
+move_stuck = _define("move_stuck", "m_12", "square of the move for degree 2 or more", "θ²", real=True)
+invariant_drift = _define(
+    "invariant_drift", "D_I", "mean change in a step of what gradient flow keeps, over η²", "I·L²/θ⁴", real=True
+)
+side_ratio = _define("side_ratio", "P_b", "(w' − b)/(w − b), b a critical point of Q", "1", real=True)
+segment_curvature = _define(
+    "segment_curvature", "h_b", "mean of the batch's second derivative between b and w", "L/θ²", real=True
+)
+barrier_value = _define("barrier_value", "q_b", "size of Q at the loss maximum", "1", positive=True)
+barrier_bend = _define("barrier_bend", "q2_b", "size of its second derivative there", "1/θ²", positive=True)
+barrier_growth = _define("barrier_growth", "Lambda_b", "mean of log|w' − b|/|w − b| a step near b", "1", real=True)
+attracting_noise = _define(
+    "attracting_noise", "s_b", "square of the label noise above which the maximum attracts", "L", real=True
+)
+noise_factor = _define("noise_factor", "c_H", "noise covariance over Hessian, C = cH", "L", positive=True)
+curvature_12 = _define("curvature_12", "h_12", "mixed second derivative", "L/θ²", real=True)
+covariance_11 = _define("covariance_11", "S_a", "long-run variance of w1", "θ²", real=True)
+covariance_12 = _define("covariance_12", "S_b", "long-run covariance of w1 and w2", "θ²", real=True)
+covariance_22 = _define("covariance_22", "S_c", "long-run variance of w2", "θ²", real=True)
+line_power = _define("line_power", "a_L", "a in Q = (w1² + w2²)^a w1", "1", positive=True)
+jitter = _define("jitter", "V_L1", "long-run mean of w1² at fixed w2", "θ²", real=True)
+creep_start = _define("creep_start", "w2_0", "distance along the line at the start", "θ", positive=True)
+creep_end = _define("creep_end", "w2_n", "distance along the line after n steps", "θ", real=True)
+creep_steps = _define("creep_steps", "n_c", "steps of the creep", "step", positive=True)
+creep_rate = _define("creep_rate", "D_c", "mean move along the line in a step", "θ", real=True)
+crisis = _define("crisis", "x_c", "learning rate × curvature at which gradient descent leaves by itself", "1", real=True)
+gradient_line = _define("gradient_line", "E_I", "∇I·∇|∇Q|², I what gradient flow keeps", "I·Q²/θ⁴", real=True)
+residual_square = _define("residual_square", "r_2", "mean of the square of x(Qx − y)", "L²/Q²", positive=True)
