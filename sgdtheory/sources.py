@@ -105,3 +105,14 @@ GHOSH_2023 = Source(
     "ICLR",
 )
 COHEN_2022 = Source("Cohen and others", 2022, "Adaptive gradient methods at the edge of stability", "arXiv 2207.14484")
+WATANABE_2009 = Source("Watanabe", 2009, "Algebraic geometry and statistical learning theory", "Cambridge")
+AOYAGI_WATANABE_2005 = Source(
+    "Aoyagi, Watanabe",
+    2005,
+    "Stochastic complexities of reduced rank regression in Bayesian estimation",
+    "Neural Networks",
+)
+VARCHENKO_1976 = Source("Varchenko", 1976, "Newton polyhedra and estimation of oscillating integrals")
+LAU_2023 = Source(
+    "Lau, Furman, Wang, Murfet, Wei", 2023, "The local learning coefficient: a singularity-aware complexity measure"
+)

@@ -462,10 +462,71 @@ first_step_torch = _define("first_step_torch", "d_1p", "first step of Adam with 
 step_rmsprop = _define("step_rmsprop", "d_R", "t-th step of RMSProp along a constant gradient", "θ", real=True)
 step_adam = _define("step_adam", "d_A", "t-th step of the slides' Adam along a constant gradient", "θ", real=True)
 
+# degenerate landscapes: gradient noise of models f(w, x) = q(w)·x
+degree_1 = _define("degree_1", "k_1", "degree along the first coordinate", "1", positive=True)
+degree_2 = _define("degree_2", "k_2", "degree along the second coordinate", "1", positive=True)
+leading_coefficient = _define("leading_coefficient", "c_q", "coefficient of the leading power", "1", positive=True)
+distance = _define("distance", "w_abs", "distance from the degenerate point", "θ", positive=True)
+distance_1 = _define("distance_1", "w1_abs", "distance along the first coordinate", "θ", positive=True)
+distance_2 = _define("distance_2", "w2_abs", "distance along the second coordinate", "θ", positive=True)
+input_square = _define("input_square", "Ex2", "mean of x²", "1", positive=True)
+input_fourth = _define("input_fourth", "Ex4", "mean of x⁴", "1", positive=True)
+noise_here = _define("noise_here", "C_w", "variance of one example's gradient at w", "L²/θ²", real=True)
+curvature_here = _define("curvature_here", "H_w", "second derivative of the loss at w", "L/θ²", real=True)
+noise_11 = _define("noise_11", "C_11", "variance of the first coordinate of one example's gradient", "L²/θ²", real=True)
+noise_12 = _define("noise_12", "C_12", "covariance of its two coordinates", "L²/θ²", real=True)
+noise_22 = _define("noise_22", "C_22", "variance of its second coordinate", "L²/θ²", real=True)
+noise_determinant = _define("noise_determinant", "det_C", "C₁₁C₂₂ − C₁₂²", "L⁴/θ⁴", real=True)
+hessian_11 = _define("hessian_11", "H_11", "second derivative along the first coordinate", "L/θ²", real=True)
+hessian_mixed = _define("hessian_mixed", "H_12", "mixed second derivative", "L/θ²", real=True)
+hessian_22 = _define("hessian_22", "H_22", "second derivative along the second coordinate", "L/θ²", real=True)
+hessian_determinant = _define("hessian_determinant", "det_H", "H₁₁H₂₂ − H₁₂²", "L²/θ⁴", real=True)
+noise_entry = _define("noise_entry", "C_ij", "covariance of two coordinates of a batch's gradient", "L²/θ²", real=True)
+hessian_entry = _define(
+    "hessian_entry", "H_ij", "second derivative of the loss, coordinates i and j", "L/θ²", real=True
+)
+noise_on_zeros = _define("noise_on_zeros", "C0_ij", "Cᵢⱼ of one example where q = 0", "L²/θ²", real=True)
+hessian_on_zeros = _define("hessian_on_zeros", "H0_ij", "Hᵢⱼ where q = 0", "L/θ²", real=True)
+model_second = _define("model_second", "q_ij", "second derivative of q, coordinates i and j", "1/θ²", real=True)
+slope_mean = _define("slope_mean", "r_mean", "mean of x(qx − y)", "L", real=True)
+slope_variance = _define("slope_variance", "r_var", "variance of x(qx − y)", "L²", nonnegative=True)
+
+# degenerate landscapes: learning coefficient and posterior
+learning_coefficient = _define("learning_coefficient", "lambda_K", "learning coefficient λ of a loss", "1", real=True)
+multiplicity = _define("multiplicity", "m_K", "its multiplicity", "1", real=True)
+threshold = _define("threshold", "eps_K", "level below which the loss is asked to be", "L", positive=True)
+volume_product = _define(
+    "volume_product", "V_prod", "volume of w₁^(2k₁)w₂^(2k₂) < ε in the unit square", "θ²", real=True
+)
+volume_tie = _define("volume_tie", "V_tie", "the same for k₂ = k₁", "θ²", real=True)
+volume_sum = _define("volume_sum", "V_sum", "volume of w₁^(2k₁) + w₂^(2k₂) < ε in the plane", "θ²", real=True)
+sharpening = _define("sharpening", "n_beta", "nβ, examples times inverse temperature", "1/L", positive=True)
+normalisation = _define("normalisation", "Z_n", "integral of exp(−nβK)", "θ", real=True)
+tempered_loss = _define("tempered_loss", "nEK", "posterior mean of nβK", "1", real=True)
+box = _define("box", "R_box", "half width of the interval that the prior fills", "θ", positive=True)
+localisation = _define(
+    "localisation", "gamma_loc", "strength of the pull ½γw² towards the minimum", "1/θ²", positive=True
+)
+langevin_step = _define(
+    "langevin_step", "eps_L", "step of Langevin's Euler scheme, half of it times the slope", "θ²", positive=True
+)
+sampled_llc = _define("sampled_llc", "lambda_hat", "nβ times the sampler's mean of K", "1", real=True)
+sixth_moment = _define("sixth_moment", "M_6", "mean of w⁶ under the sampler", "θ⁶", positive=True)
+runaway = _define("runaway", "w_far", "distance from which a noiseless step goes outwards", "θ", real=True)
+bessel_ratio = _define("bessel_ratio", "K_ratio", "K₃⸝₄(z)/K₁⸝₄(z), Bessel, z = γ²/(32nβ)", "1", positive=True)
+sampler_bias = _define("sampler_bias", "b_L", "limit of (λ̂ − ¼)/(ε√(nβ)) as ε → 0", "1", real=True)
+mass_sharp = _define("mass_sharp", "M_minus", "limit of n^(1/(2k₁)) times the integral near −w₀", "θ", real=True)
+mass_broad = _define("mass_broad", "M_plus", "limit of n^(1/(2k₂)) times the integral near +w₀", "θ", real=True)
+best_temperature = _define(
+    "best_temperature", "T_star", "temperature of the posterior nearest to SGD's law", "L", real=True
+)
+divergence_factor = _define(
+    "divergence_factor", "exp_2KL", "exp(2 KL) of SGD's law from that posterior", "1", real=True
+)
+noise_ratio = _define("noise_ratio", "c_H", "gradient noise over curvature, Σ = cH", "L", positive=True)
+
 # dynamics on degenerate landscapes
 zero_order = _define("zero_order", "k_z", "order of the zero of Q: the loss grows as w^(2k)", "1", positive=True)
-zero_order_1 = _define("zero_order_1", "k_1", "power of w1 in Q", "1", positive=True)
-zero_order_2 = _define("zero_order_2", "k_2", "power of w2 in Q", "1", positive=True)
 steepness = _define("steepness", "c_L", "factor of w^(2k) in the loss", "L/θ^(2k)", positive=True)
 flow_place = _define("flow_place", "w_tau", "place of gradient flow at time τ", "θ", real=True)
 flow_power = _define("flow_power", "p_L", "limit of d log L/d log τ along the flow", "1", real=True)
@@ -511,7 +572,6 @@ barrier_growth = _define("barrier_growth", "Lambda_b", "mean of log|w' − b|/|w
 attracting_noise = _define(
     "attracting_noise", "s_b", "square of the label noise above which the maximum attracts", "L", real=True
 )
-noise_factor = _define("noise_factor", "c_H", "noise covariance over Hessian, C = cH", "L", positive=True)
 curvature_12 = _define("curvature_12", "h_12", "mixed second derivative", "L/θ²", real=True)
 covariance_11 = _define("covariance_11", "S_a", "long-run variance of w1", "θ²", real=True)
 covariance_12 = _define("covariance_12", "S_b", "long-run covariance of w1 and w2", "θ²", real=True)
@@ -524,6 +584,6 @@ creep_steps = _define("creep_steps", "n_c", "steps of the creep", "step", positi
 creep_rate = _define("creep_rate", "D_c", "mean move along the line in a step", "θ", real=True)
 crisis = _define("crisis", "x_c", "learning rate × curvature at which gradient descent leaves by itself", "1", real=True)
 gradient_line = _define("gradient_line", "E_I", "∇I·∇|∇Q|², I what gradient flow keeps", "I·Q²/θ⁴", real=True)
-residual_square = _define("residual_square", "r_2", "mean of the square of x(Qx − y)", "L²/Q²", positive=True)
+residual_square = _define("residual_square", "r_sq", "mean of the square of x(Qx − y)", "L²/Q²", positive=True)
 curvature_margin = _define("curvature_margin", "m_b", "1/η less that mean second derivative", "L/θ²", positive=True)
 crisis_lr = _define("crisis_lr", "eta_c", "learning rate at which gradient descent leaves by itself", "θ²/L", real=True)

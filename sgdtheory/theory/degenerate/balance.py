@@ -17,7 +17,7 @@ from sgdtheory.optimizers import SGD
 from sgdtheory.sources import CORLOUER_MACE_2024, HERE
 from sgdtheory.theory.random_instances import rational
 
-η, k1, k2 = symbols.lr, symbols.zero_order_1, symbols.zero_order_2
+η, k1, k2 = symbols.lr, symbols.degree_1, symbols.degree_2
 w1, w2, r = symbols.coordinate_1, symbols.coordinate_2, symbols.residual_factor
 Q_b, after, drift = symbols.balance, symbols.balance_after, symbols.invariant_drift
 across, along, stuck = symbols.move_across, symbols.move_along, symbols.move_stuck

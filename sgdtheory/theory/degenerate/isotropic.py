@@ -13,7 +13,7 @@ from sgdtheory.derive.moments import stationary_covariance
 from sgdtheory.optimizers import SGD
 from sgdtheory.sources import HERE
 
-η, B, c = symbols.lr, symbols.batch_size, symbols.noise_factor
+η, B, c = symbols.lr, symbols.batch_size, symbols.noise_ratio
 h1, h2, h12 = symbols.curvature_1, symbols.curvature_2, symbols.curvature_12
 S11, S12, S22 = symbols.covariance_11, symbols.covariance_12, symbols.covariance_22
 _HESSIAN = sp.Matrix([[h1, h12], [h12, h2]])
