@@ -69,7 +69,7 @@ def creep(place: sp.Expr = start, steps: sp.Expr = n, convention: str = "half sq
     Examples
     --------
     >>> creep(convention="squared error").subs(a, 2)
-    (48*eta**2*n_c*sigma**2/B + w2_0**(-6))**(-1/6)
+    (w2_0**(-6) + 48*eta**2*n_c*sigma**2/B)**(-1/6)
     """
     if convention not in _TWICE:
         raise ArgumentError("convention", convention, " | ".join(_TWICE))
