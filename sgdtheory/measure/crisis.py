@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
-from sgdtheory.derive.search import bisect
 from sgdtheory.errors import ArgumentError
 from sgdtheory.measure.loss import NumericLoss, numeric_loss
 from sgdtheory.problem import Problem
 
-_PARTS = 400
+_PARTS = 200
 
 
 def crisis_limit(problem: Problem, at: float = 0.0) -> float:
@@ -64,6 +64,8 @@ def _curvature(loss: NumericLoss, w: float) -> float:
 
 def _side(loss: NumericLoss, minimum: float, curvature: float, direction: float) -> float:
     """Return the limit at which orbits leave over the maximum on one side."""
+    from scipy.optimize import brentq
+
     barrier = _barrier(loss, minimum, direction)
     if barrier is None:
         return math.inf
@@ -73,33 +75,25 @@ def _side(loss: NumericLoss, minimum: float, curvature: float, direction: float)
         between = minimum + (barrier - minimum) * np.linspace(0, 1, _PARTS + 1)
         bends = 1 - lr * loss.hessian(between[:, np.newaxis])[:, 0, 0]
         turn = int(np.argmax(bends >= 0))
-        share = bisect(lambda s: 1 - lr * _curvature(loss, _mix(between, turn, s)), 0.0, 1.0)
-        w = _mix(between, turn, share)
+        w = brentq(lambda place: 1 - lr * _curvature(loss, place), between[turn - 1], between[turn], xtol=1e-14)
         for _ in range(2):
             w -= lr * _slope(loss, w)
         return direction * (w - barrier)
 
-    rates = np.geomspace(2, 20, 120) / curvature
-    over = [beyond(float(lr)) >= 0 for lr in rates]
-    if not any(over):
-        return math.inf
-    first = int(np.argmax(over))
-    return bisect(beyond, float(rates[max(first - 1, 0)]), float(rates[first]))
-
-
-def _mix(points: np.ndarray, turn: int, share: float) -> float:
-    return float(points[turn - 1] + share * (points[turn] - points[turn - 1]))
+    for low, high in pairwise(np.geomspace(2, 20, 47) / curvature):
+        if beyond(high) >= 0:
+            return float(low) if beyond(low) >= 0 else float(brentq(beyond, low, high, xtol=1e-14))
+    return math.inf
 
 
 def _barrier(loss: NumericLoss, minimum: float, direction: float) -> float | None:
     """Return the nearest critical point on one side at which the slope turns back, if there is one near enough."""
+    from scipy.optimize import brentq
+
     scale = max(1.0, abs(minimum))
     steps = np.geomspace(1e-4, 100, 2000) * scale
     inward = direction * loss.gradient((minimum + direction * steps)[:, np.newaxis])[:, 0] < 0
     if not inward.any() or inward[0]:
         return None
     k = int(np.argmax(inward))
-    found = bisect(
-        lambda s: -direction * _slope(loss, minimum + direction * s), float(steps[k - 1]), float(steps[k])
-    )
-    return minimum + direction * found
+    return float(brentq(lambda w: _slope(loss, w), *(minimum + direction * steps[[k - 1, k]]), xtol=1e-14))
