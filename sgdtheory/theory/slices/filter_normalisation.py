@@ -7,6 +7,7 @@ a mixture of factors. There columns (fan-out) do what rows do in the first layer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 import sympy as sp
@@ -23,6 +24,7 @@ from sgdtheory.theory.slices.small_network import (
     Scaling,
     Unit,
     by_columns,
+    by_entries,
     by_rows,
     move,
     outputs,
@@ -163,6 +165,54 @@ def _neuron_cases(
     ]
 
 
+# --- neurons of two hidden layers ------------------------------------------------------------------------------------
+
+
+def rescale_two_hidden_layers() -> list[Case]:
+    """Rescale the neurons of both hidden layers, and normalise weight by weight.
+
+    Weight w_ij of the middle layer is multiplied by c_i and divided by c'_j. So is ±|w_ij|: the direction goes along,
+    whatever the factors, and the slice is the old one. The length of a row is a mixture of the 1/c'_j, that of a column
+    a mixture of the c_i.
+    """
+    network = symbolic_network(1, 1, 2, 1)
+    x = sp.Matrix([sp.Symbol("x", real=True)])
+    first, second = sp.symbols("a_1", positive=True), (c_1, c_2)
+    return _deep_cases(network, symbolic_draws(network), ([first], second), x, _α, Homogeneous)
+
+
+def random_hidden_layers(random: Random, middle: Scaling = by_entries) -> list[Case]:
+    """Rescale the neurons of random networks with two hidden layers of two; other layers weight by weight."""
+    shapes = ((2, 1), (2, 2), (1, 2))
+    network = tuple(Layer(_without_zeros(random, *shape), random_column(random, shape[0])) for shape in shapes)
+    draws = [_without_zeros(random, *shape) for shape in shapes]
+    factors = [[random_factor(random) for _ in range(2)] for _ in range(2)]
+    x = random_column(random, 1)
+    return _deep_cases(network, draws, factors, x, rational(random), random_unit(random), middle)
+
+
+def _without_zeros(random: Random, rows: int, columns: int) -> sp.Matrix:
+    while 0 in (drawn := _rows(random, rows, columns)):
+        pass
+    return drawn
+
+
+def _deep_cases(
+    network: Network,
+    draws: list[sp.Matrix],
+    factors: Sequence[Sequence[sp.Expr]],
+    x: sp.Matrix,
+    α: sp.Expr,
+    unit: Unit,
+    middle: Scaling = by_entries,
+) -> list[Case]:
+    scalings = (by_entries, middle, by_entries)
+    rescaled = rescale_neurons(network, *factors)
+    before, after = (_slice(net, draws, scalings, x, α, unit) for net in (network, rescaled))
+    known = {w_sq: network[1].weights[0] ** 2, d_sq: square([scalings[1](draws[1], network[1].weights)[0]])}
+    return [{S_0: before[0], S_1: after[0], **known}]
+
+
 # --- claims ----------------------------------------------------------------------------------------------------------
 
 _HOMOGENEOUS = given("positively homogeneous units; biases do not move along the slice")
@@ -226,9 +276,36 @@ NEURONS = Claim(
     ),
     meanings=meanings(equations({S_1: S_0, row_sq: 0})),
     note="In three layers the middle one is rescaled from both sides, w_ij by c_i/c'_j, and neither rows nor columns "
-    "mend it (VIS-18). Normalisation layers behind every filter make each filter's scale irrelevant by itself; then "
+    "mend it (VIS-17). Normalisation layers behind every filter make each filter's scale irrelevant by itself; then "
     "rows are right.",
 )
 
-CLAIMS = (FILTERS, NEURONS)
+_ENTRIES = {S_1: S_0, d_sq: w_sq}
+DEEP = Claim(
+    id="VIS-17",
+    slug="slices.deep-neuron-rescaling",
+    title="In deeper networks only directions normalised weight by weight stand the rescaling of single neurons",
+    status="exact",
+    statement=equations(_ENTRIES),
+    assumptions=(
+        _HOMOGENEOUS,
+        given("neurons of every hidden layer rescaled one by one; d_ij = ±|w_ij|, the sign that of the draw"),
+    ),
+    source=HERE,
+    evidence=(Identity(rescale_two_hidden_layers), Property(random_hidden_layers, examples=8)),
+    mutants=(
+        Mutant("rows in the middle", evidence=(Property(lambda random: random_hidden_layers(random, by_rows), 2),)),
+        Mutant("columns there", evidence=(Property(lambda random: random_hidden_layers(random, by_columns), 2),)),
+        Mutant("every weight moves by its square", equations(_ENTRIES, {d_sq: w_sq**2})),
+    ),
+    meanings=(
+        (S_0, "output at α along the direction"),
+        (S_1, "the same, neurons rescaled"),
+        (d_sq, "square of a weight's part of the direction"),
+        (w_sq, "square of the weight"),
+    ),
+    note="Such a direction is random in its signs alone, and it moves no weight that is 0.",
+)
+
+CLAIMS = (FILTERS, NEURONS, DEEP)
 """The theory, in the order of the ledger."""

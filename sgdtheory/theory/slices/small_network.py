@@ -78,11 +78,16 @@ def rescale_layers(network: Network, factors: Sequence[sp.Expr], biases: bool = 
     return tuple(scaled)
 
 
-def rescale_neurons(network: Network, factors: Sequence[sp.Expr]) -> Network:
-    """Multiply neuron i of the first of two layers, weights and bias, by c_i, and divide what it sends on by c_i."""
-    first, second = network
-    scale = sp.diag(*factors)
-    return Layer(scale * first.weights, scale * first.bias), Layer(second.weights * scale.inv(), second.bias)
+def rescale_neurons(network: Network, *factors: Sequence[sp.Expr]) -> Network:
+    """Multiply hidden neuron i, weights and bias, by its factor, and divide what it sends on; factors layer by layer."""
+    scales = [sp.diag(*layer) for layer in factors]
+    scales.append(sp.eye(network[-1].bias.rows))
+    before = sp.eye(network[0].weights.cols)
+    scaled = []
+    for layer, scale in zip(network, scales, strict=True):
+        scaled.append(Layer(scale * layer.weights * before.inv(), scale * layer.bias))
+        before = scale
+    return tuple(scaled)
 
 
 def move(network: Network, directions: Sequence[sp.Matrix], distance: sp.Expr) -> Network:
@@ -112,6 +117,11 @@ def by_rows(draw: sp.Matrix, weights: sp.Matrix) -> sp.Matrix:
 def by_columns(draw: sp.Matrix, weights: sp.Matrix) -> sp.Matrix:
     """Return the same with columns, what an input sends on (fan-out), in the place of rows."""
     return by_rows(draw.T, weights.T).T
+
+
+def by_entries(draw: sp.Matrix, weights: sp.Matrix) -> sp.Matrix:
+    """Return the same with single weights: ±|w_ij|, the sign the draw's."""
+    return sp.Matrix(*draw.shape, lambda i, j: by_rows(draw[i : i + 1, j], weights[i : i + 1, j])[0])
 
 
 def rows_without_length(draw: sp.Matrix, weights: sp.Matrix) -> sp.Matrix:
