@@ -44,6 +44,7 @@ _HOMES = {
     "measure.derivatives": ("complex_step", "hvp"),
     "measure.loss": ("numeric_loss",),
     "measure.noise_scale": ("noise_scale", "optimal_batch"),
+    "measure.principal": ("chain_shares", "sign_flip_shares", "trajectory_plane", "walk_shares"),
     "measure.stability": ("almost_sure_limit", "mean_square_limit", "tail_exponent"),
     "problem": ("Problem", "landscape"),
     "simulation.bifurcation": ("bifurcation",),
