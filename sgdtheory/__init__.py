@@ -45,6 +45,8 @@ _HOMES = {
     "measure.loss": ("custom_loss", "numeric_loss"),
     "measure.noise_scale": ("noise_scale", "optimal_batch"),
     "measure.stability": ("almost_sure_limit", "mean_square_limit", "tail_exponent"),
+    "networks.data": ("bars", "blobs", "spirals"),
+    "networks.network": ("Network", "convnet", "mlp"),
     "problem": ("Problem", "landscape"),
     "simulation.bifurcation": ("bifurcation",),
     "simulation.ensemble": ("log_steps", "simulate"),
