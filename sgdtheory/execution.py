@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -85,8 +86,16 @@ def run_tasks(
             foreman.shutdown(wait=False)
     if run.lost:
         shown = f"{len(run.lost)} of {len(tasks)} blocks were lost with their workers ({run.lost[0]!r})"
-        warnings.warn(f"{shown} and run again in threads here, with the same numbers", LostBlocksWarning, stacklevel=4)
+        warnings.warn(f"{shown} and run again in threads here, with the same numbers", LostBlocksWarning, _outside())
     return run.collected == len(tasks)
+
+
+def _outside() -> int:
+    """Return the stack level, for the one who asks, of the first caller outside this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def width(threads: int | None, executor: Executor | None) -> int:
