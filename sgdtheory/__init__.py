@@ -61,6 +61,7 @@ _HOMES = {
     "simulation.bifurcation": ("bifurcation",),
     "simulation.ensemble": ("log_steps", "simulate"),
     "simulation.newton": ("newton",),
+    "simulation.training": ("train", "training_steps"),
     "symbols": ("step",),
     "simulation.flow": ("gradient_flow", "trajectory"),
     "theory.registry": ("claims",),
