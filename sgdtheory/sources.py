@@ -105,3 +105,17 @@ GHOSH_2023 = Source(
     "ICLR",
 )
 COHEN_2022 = Source("Cohen and others", 2022, "Adaptive gradient methods at the edge of stability", "arXiv 2207.14484")
+LI_2018 = Source(
+    "Li, Xu, Taylor, Studer, Goldstein", 2018, "Visualizing the loss landscape of neural nets", "NeurIPS; its code"
+)
+WILD_2018 = Source("Wild", 2018, "Summary of Visualizing the loss landscape of neural nets", "ShortScience")
+ANTOGNINI_2018 = Source(
+    "Antognini, Sohl-Dickstein", 2018, "PCA of high dimensional random walks with comparison to neural network training"
+)
+WAN_2021 = Source(
+    "Wan, Zhu, Zhang, Sun", 2021, "Spherical motion dynamics: learning dynamics of normalized neural network", "NeurIPS"
+)
+DINH_2017 = Source("Dinh, Pascanu, Bengio, Bengio", 2017, "Sharp minima can generalize for deep nets", "ICML")
+BOTTCHER_WHEELER_2024 = Source(
+    "Böttcher, Wheeler", 2024, "Visualizing high-dimensional loss landscapes with Hessian directions", "arXiv:2208.13219"
+)
