@@ -1,7 +1,8 @@
 """Two SGD steps in both orders from one point, in the plane: the parallelogram that does not close, and the bracket.
 
-Steps are exact rational ones on two cubic losses, each a valley with one wall steeper than the other. Left: the two paths, their ends, and the bracket times ε² between
-them. Right: the gap over ε² for smaller and smaller ε, which runs into the bracket along the ε³ term.
+Steps are exact rational ones on two cubic losses, each a valley with one wall steeper than the other. Left: the two
+paths, their ends, and the bracket times ε² between them. Right: the gap over ε² for smaller and smaller ε, which runs
+into the bracket along the ε³ term.
 """
 
 from __future__ import annotations
@@ -69,10 +70,7 @@ def predicted(step: float | Fraction, terms: int) -> np.ndarray:
     """Return what the ledger says of the gap: the bracket (1 term), with the next one (2)."""
     formula = sp.Add(*sorted(SWAP_GAP.statement.rhs.args, key=lambda t: sp.degree(t, ε))[:terms])
     return np.array(
-        [
-            float(formula.subs({ε: sp.Rational(step), **{s: v[i] for s, v in local_values().items()}}))
-            for i in range(2)
-        ]
+        [float(formula.subs({ε: sp.Rational(step), **{s: v[i] for s, v in local_values().items()}})) for i in range(2)]
     )
 
 

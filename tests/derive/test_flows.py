@@ -82,11 +82,15 @@ def test_following_a_field_back_undoes_it() -> None:
 
 def test_further_symbols_are_kept() -> None:
     h = sp.Symbol("h")
-    assert [t[0] for t in modified(series(sp.Matrix([-h * x]), length=3), [x])] == [-h * x, -(h**2) * x / 2, -(h**3) * x / 3]
+    assert [t[0] for t in modified(series(sp.Matrix([-h * x]), length=3), [x])] == [
+        -h * x,
+        -(h**2) * x / 2,
+        -(h**3) * x / 3,
+    ]
 
 
 def test_refusals() -> None:
-    with pytest.raises(ArgumentError, match="field: .*polynomials"):
+    with pytest.raises(ArgumentError, match=r"field: .*polynomials"):
         flow(series(sp.Matrix([sp.sin(x)]), length=2), [x])
     with pytest.raises(ArgumentError, match=r"field: got shape \(1, 1\); allowed: shape \(2, 1\)"):
         flow(series(sp.Matrix([x]), length=2), W)
