@@ -8,6 +8,7 @@ from random import Random
 import pytest
 import sympy as sp
 
+from sgdtheory import symbols
 from sgdtheory.claim import Claim, Property
 from sgdtheory.symbols import GLOSSARY
 from sgdtheory.theory import example_pairs
@@ -135,6 +136,13 @@ def test_without_momentum_every_position_gap_is_the_brackets() -> None:
         relations = sp.And.make_args(BY_ID[name].statement)
         (formula,) = (r.rhs for r in relations if r.lhs == Δθ)
         assert formula.subs(μ, 0) == ε**2 * b
+
+
+@pytest.mark.parametrize("name", ["LIE-02", "LIE-03", "LIE-12", "LIE-14", "LIE-15", "LIE-16", "LIE-23"])
+def test_steps_of_no_size_leave_no_gap(name: str) -> None:
+    gaps = {Δθ, ΔM, Δz, symbols.end_gap, symbols.prediction_gap}
+    formulas = [r.rhs for r in sp.And.make_args(BY_ID[name].statement) if r.lhs in gaps]
+    assert {formula.subs(ε, 0) for formula in formulas} == {sp.S.Zero}
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
