@@ -86,8 +86,8 @@ def fit_temperature() -> Case:
     products = [sp.cancel(h * S[i, i]) for i, h in enumerate((h1, h2))]
     twice = sp.Add(*(t / free - 1 + sp.log(free) - sp.log(t) for t in products))
     (best,) = sp.solve(sp.numer(sp.together(twice.diff(free))), free)
-    exponential = sp.exp(-2 + sp.Add(*products) / best) * best**2 / sp.Mul(*products)
-    return {T: best, factor: sp.simplify(exponential)}
+    exponential = sp.exp(sp.cancel(sp.Add(*products) / best) - 2) * best**2 / sp.Mul(*products)
+    return {T: best, factor: exponential}
 
 
 def fit_on_a_grid(point: Case) -> Case:

@@ -187,12 +187,8 @@ def random_batches(random: Random) -> list[Case]:
     independent, value = _independent(random), q.subs({a: at[0], b: at[1]})
     r = [x * (int(value) * x - y) for x, y in pairs]
     shared: dict[sp.Symbol, Fraction | int] = {
-        n: 5,
-        B: size,
-        x2: _mean(x**2 for x, _ in pairs),
-        r_mean: _mean(r),
-        r_var: _covariance(r, r),
-    }
+        n: 5, B: size, x2: _mean(x**2 for x, _ in pairs), r_mean: _mean(r), r_var: _covariance(r, r),
+    }  # fmt: skip
     i, j = random.choice(((a, a), (a, b)))
 
     def entries(model: sp.Expr, data: Sequence[tuple[Fraction, Fraction]], batch: int) -> tuple[Fraction, Fraction]:
@@ -256,7 +252,7 @@ POWER = Claim(
     source=CORLOUER_MACE_2024.where("takeaways: noise near a critical point"),
     evidence=(
         Identity(differentiate_power),
-        Property(random_power, 20),
+        Property(random_power, 10),
         # substituting the curvature by its own formula, so that the sample speaks of C alone
         Sample(C, draw_gradients, {**_AT, H: 15 * 1.5**2 * 0.8**4}, resolution=0.05),
     ),

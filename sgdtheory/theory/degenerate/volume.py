@@ -191,7 +191,7 @@ _λ, _m = crossing_exponents()
 CROSSING = Claim(
     id="DEG-13",
     slug="degenerate.learning-coefficient",
-    title="w₁^(2k₁) w₂^(2k₂) has the learning coefficient min 1/(2kᵢ), with multiplicity 2 exactly if k₁ = k₂",
+    title="The loss w₁^(2k₁) w₂^(2k₂) has the learning coefficient min 1/(2kᵢ), with multiplicity 2 exactly if k₁ = k₂",
     status="corrected",
     statement=equations({λ: _λ, m: _m}),
     assumptions=(*_DEGREES, given("a prior that is positive and continuous at the origin")),
