@@ -28,7 +28,13 @@ HERE = Path(__file__).resolve().parent
 NAMES = (
     "sticky_experiment",
     "naive_allocation",
+    "allocation_rules",
+    "half_help",
+    "who_hurts",
     "bracket_gap",
+    "bracket_table",
+    "bracket_norms",
+    "bracket_effects",
     "batch_size",
     "derived_algorithm",
     "linear_scaling",

@@ -116,3 +116,10 @@ VARCHENKO_1976 = Source("Varchenko", 1976, "Newton polyhedra and estimation of o
 LAU_2023 = Source(
     "Lau, Furman, Wang, Murfet, Wei", 2023, "The local learning coefficient: a singularity-aware complexity measure"
 )
+HAUSDORFF_1906 = Source("Hausdorff", 1906, "Die symbolische Exponentialformel in der Gruppentheorie")
+BARRETT_DHERIN_2021 = Source("Barrett, Dherin", 2021, "Implicit gradient regularization", "ICLR")
+SMITH_2021 = Source(
+    "Smith, Dherin, Barrett, De", 2021, "On the origin of implicit regularization in stochastic gradient descent", "ICLR"
+)
+DHERIN_2023 = Source("Dherin", 2023, "Implicit biases in multitask and continual learning", "arXiv:2311.00235")
+KALMAN_1960 = Source("Kalman", 1960, "A new approach to linear filtering and prediction problems")
