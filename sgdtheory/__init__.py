@@ -47,7 +47,6 @@ _HOMES = {
     "measure.distances": ("compare",),
     "measure.allocation.quadrature": ("Adaptive",),
     "measure.allocation.table": ("lca",),
-    "measure.derivatives": ("complex_step", "hvp"),
     "measure.derivatives": ("complex_step", "hvp", "jvp"),
     "measure.examples": ("with_examples",),
     "measure.loss": ("custom_loss", "numeric_loss"),

@@ -43,7 +43,6 @@ MODULES = (
     "degenerate.isotropic",
     "degenerate.creep",
     "degenerate.crisis",
-    "lie_bracket",
     "lectures.batch_size",
     "lectures.expected_progress",
     "lectures.confidence",
