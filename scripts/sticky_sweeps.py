@@ -127,7 +127,7 @@ def fresh_rates(products: Sequence[float], replicas: int, rng: int, noisy: bool)
     run = sgd.simulate(
         problem if noisy else problem.population(), sgd.SGD(lr=_lr(products)), steps=200, record=[200],
         batch_size=PUBLISHED_BATCH if noisy else None, replicas=replicas, init=sgd.Uniform(-1.001, -0.999), rng=rng,
-        events={"over": sp.And(Z > -sp.Rational(1, 3), Z < 2)}, progress=False,
+        events={"over": sp.And(-sp.Rational(1, 3) < Z, Z < 2)}, progress=False,
     )  # fmt: skip
     return [_or_none(run.isel(lr=i)) for i in range(len(products))]
 

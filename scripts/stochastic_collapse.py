@@ -98,7 +98,9 @@ def draw_decay(axes: Axes, runs: dict[int, xr.Dataset]) -> None:
         artists.measured(axes, steps[1:], mean[1:], look, 3 * error[1:])
         every = np.geomspace(1, steps[-1], 100)
         axes.plot(every, flow_log(order, every), color=look.color, ls=":", lw=1.3)
-    axes.set(xscale="log", ylim=(-9, 0.2), xlabel="step", ylabel="mean of $\\ln|w|$", title="a  Arrival, and flow (dotted)")
+    axes.set(
+        xscale="log", ylim=(-9, 0.2), xlabel="step", ylabel="mean of $\\ln|w|$", title="a  Arrival, and flow (dotted)"
+    )
     artists.legend(axes, [*LOOKS.values(), FLOW], loc="lower left")
 
 
@@ -111,7 +113,12 @@ def draw_exponent(axes: Axes, scale: Array, measured: Array, errors: Array) -> N
     artists.theory(axes, grid, 0 * grid, STRATONOVICH)
     artists.measured(axes, scale, measured, SGD, 3 * errors)
     artists.limit(axes, 0.765031, "attracts below\n0.765", 0.1, "right")
-    axes.set(xlabel="$\\eta\\sigma$", ylabel="mean change of $\\ln|w|$ a step", ylim=(-0.25, 0.2), title="b  $k=2$: the exponent")
+    axes.set(
+        xlabel="$\\eta\\sigma$",
+        ylabel="mean change of $\\ln|w|$ a step",
+        ylim=(-0.25, 0.2),
+        title="b  $k=2$: the exponent",
+    )
     artists.legend(axes, [EXACT, ITO, STRATONOVICH, SGD], loc="upper left")
 
 

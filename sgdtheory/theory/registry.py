@@ -74,6 +74,15 @@ MODULES = (
     "stationarity.edge_of_stability",
     "stationarity.saddle",
     "stationarity.deep_linear",
+    "slices.rescaling",
+    "slices.filter_normalisation",
+    "slices.scale_invariance",
+    "slices.weight_decay",
+    "slices.random_walk",
+    "slices.stationary_chain",
+    "slices.curvature",
+    "slices.hidden_saddle",
+    "slices.shifted_iteration",
 )
 """The theory modules, in the order of the ledger."""
 
