@@ -213,7 +213,7 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
         kind: fresh_rates(list(products), replicas if quick else 4_000, rng, kind == "noisy")
         for kind in ("noisy", "quiet")
     }
-    grid = np.linspace(1.6, marks.crisis * 0.9999, 120 if quick else 500)
+    grid = np.linspace(1.6, marks.crisis * 0.9999, 60 if quick else 500)
     scan = sgd.bifurcation(landscape().bind(w0=PUBLISHED_W0), lr=_lr(list(grid)), start=[-1.001, -0.999],
                            transient=400, keep=64)  # fmt: skip
     with style():
