@@ -32,6 +32,7 @@ MODULES = (
     "lie_brackets.order",
     "lie_brackets.adaptive",
     "lie_brackets.random_order",
+    "lie_brackets.modified_fields",
     "lie_brackets.residuals",
     "lectures.batch_size",
     "lectures.expected_progress",

@@ -187,7 +187,9 @@ REPLACED = Claim(
     ),
     meanings=meanings(equations(_WITH)),
     note="Gradient descent has the penalty ¼ε|∇L|² too: noise drawn anew at each step adds none at this order. The "
-    "spread mean|∇Lᵢ − ∇L|² is what a shuffled epoch descends besides.",
+    "spread mean|∇Lᵢ − ∇L|² is what a shuffled epoch descends besides. Over many epochs, a time of order 1, draws with "
+    "replacement spread by √ε and bend the mean path by as much as the penalty does, unless losses are quadratic; "
+    "orders spread too little for that.",
 )
 
 CLAIMS = (RESHUFFLED, REPLACED)
