@@ -26,7 +26,7 @@ from sgdtheory.theory.loss_change_allocation import expectations
 BATCH_SIZE, LR, MOMENTUM, WEIGHT_DECAY = 12, 0.1, 0.9, 0.02
 NAIVE, TRUE = Look("naive, $-\\eta|G|^2$", BLUE, "", "--"), Look("true", BLACK, "", "-")
 LOSS = Look("loss change", BLACK, "o", "none")
-EXPECTED = Look("naive + mean of the minibatch's share, theory", RED, "", ":")
+EXPECTED = Look("naive + minibatch, theory", RED, "", ":")
 BANDS = {"weight decay": PURPLE, "optimizer": ORANGE, "minibatch": GREEN, "curvature": GREY}
 HATCHES = {"weight decay": "", "optimizer": "\\\\", "minibatch": "//", "curvature": ".."}
 
@@ -95,7 +95,7 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
         right.set_ylabel("sum over parameters and steps so far\n(nats)")
         left.legend(loc="lower left")
         right.legend(loc="lower left")
-    claims = ("LCA-03", "LCA-06", "LCA-07")
+    claims = ("LCA-03", "LCA-06", "LCA-08")
     title = "What lies between the naive and the true allocation"
     return Picture("lca_causes", title, caption(plain, heavy, theory, rng), claims, figure)
 

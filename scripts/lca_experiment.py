@@ -188,7 +188,7 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
         draw_peaks(peaks, tables)
         draw_lag(lag, changed)
     title = "Loss change allocation of a small network: what appears and what does not"
-    return Picture("lca_experiment", title, caption(tables, changed, size, rng), ("LCA-03", "LCA-07"), figure)
+    return Picture("lca_experiment", title, caption(tables, changed, size, rng), ("LCA-01", "LCA-11"), figure)
 
 
 def caption(tables: dict[tuple[str, float], xr.Dataset], changed: dict[str, xr.Dataset], size: Size, rng: int) -> str:

@@ -28,6 +28,9 @@ HERE = Path(__file__).resolve().parent
 NAMES = (
     "sticky_experiment",
     "naive_allocation",
+    "allocation_rules",
+    "half_help",
+    "who_hurts",
     "bracket_gap",
     "batch_size",
     "derived_algorithm",

@@ -475,3 +475,61 @@ measured_part = _define("measured_part", "A_Q", "allocation to coordinate i, by 
 decay_term = _define("decay_term", "T_wd", "part of a naive allocation's error owed to weight decay", "L", real=True)
 optimizer_term = _define("optimizer_term", "T_opt", "the part owed to the optimizer", "L", real=True)
 quadrature_term = _define("quadrature_term", "T_quad", "the part owed to the quadrature rule", "L", real=True)
+# loss change allocation: paths
+allotted = _define("allotted", "A_sum", "sum of the allocations to all parameters", "L", real=True)
+first_order = _define("first_order", "A_first", "sum of gradient at the start times move", "L", real=True)
+loss_change = _define("loss_change", "dL", "loss at the end less loss at the start", "L", real=True)
+path_power = _define("path_power", "n_path", "exponent n of the path (t, t^n)", "1", positive=True, integer=True)
+path_part_1 = _define("path_part_1", "A_x", "allocation to x along that path, loss xy", "L", real=True)
+path_part_2 = _define("path_part_2", "A_y", "allocation to y along that path, loss xy", "L", real=True)
+loop_part = _define("loop_part", "A_loop", "allocation to x around a rectangle", "L", real=True)
+corner_difference = _define("corner_difference", "L_xy", "∫∫ ∂ₓ∂ᵧL over the rectangle", "L", real=True)
+# loss change allocation: one cause alone
+alone_decay = _define("alone_decay", "A_wd", "an allocation with weight decay as the only cause", "L", real=True)
+alone_optimizer = _define("alone_optimizer", "A_opt", "the same with momentum alone", "L", real=True)
+alone_minibatch = _define("alone_minibatch", "A_mb", "the same with a minibatch alone", "L", real=True)
+alone_curvature = _define("alone_curvature", "A_curv", "the same with curvature alone", "L", real=True)
+alone_quadrature = _define("alone_quadrature", "A_quad", "the same with a quadrature rule alone", "L", real=True)
+oscillation = _define("oscillation", "u_osc", "ηh − 2, the excess over the edge of stability", "1", positive=True)
+above_edge = _define("above_edge", "A_above", "allocation of a step with ηh = 2 + u", "L", real=True)
+below_edge = _define("below_edge", "A_below", "allocation of a step with ηh = 2/(1 + u)", "L", real=True)
+step_curvature = _define(
+    "step_curvature",
+    "h_step",
+    "mean curvature of a step, 2∫(1 − s)L''(θ + sΔ) ds over [0, 1]",
+    "L/θ²",
+    real=True,
+)
+# loss change allocation: quadrature
+degree_left = _define("degree_left", "p_left", "degree to which the left end's rule is exact", "1", real=True)
+degree_middle = _define("degree_middle", "p_mid", "the same for the midpoint rule", "1", real=True)
+degree_trapezoid = _define("degree_trapezoid", "p_trap", "the same for the trapezoidal rule", "1", real=True)
+degree_simpson = _define("degree_simpson", "p_simpson", "the same for Simpson's rule", "1", real=True)
+degree_boole = _define("degree_boole", "p_boole", "the same for Boole's rule", "1", real=True)
+degree_gauss = _define("degree_gauss", "p_gauss", "the same for Gauss–Legendre with n nodes", "1", real=True)
+nodes = _define("nodes", "n_nodes", "nodes of a Gauss–Legendre rule", "1", positive=True, integer=True)
+parts = _define("parts", "n_parts", "equal parts a step is cut into", "1", positive=True, integer=True)
+width = _define("width", "h_part", "length of a part of a step, 1/n", "1", positive=True)
+error_trapezoid = _define("error_trapezoid", "E_trap", "error of the trapezoidal rule in n parts on s²", "1", real=True)
+error_simpson = _define("error_simpson", "E_simpson", "error of Simpson's rule in n parts on s⁴", "1", real=True)
+error_boole = _define("error_boole", "E_boole", "error of Boole's rule in n parts on s⁶", "1", real=True)
+error_gauss_2 = _define(
+    "error_gauss_2", "E_gauss2", "error of Gauss's rule of 2 nodes in n parts on s⁴", "1", real=True
+)
+error_smooth = _define("error_smooth", "E_smooth", "error of a rule on n parts, times nᵐ", "L/θ", real=True)
+error_order = _define("error_order", "m_rule", "first degree that a rule misses", "1", positive=True, integer=True)
+error_leading = _define("error_leading", "e_rule", "by how much a rule misses sᵐ", "1", real=True)
+slope_change = _define(
+    "slope_change", "dg_m", "derivative m − 1 of the gradient along the step, end less start", "L/θ", real=True
+)
+# loss change allocation: the long run, and who helps
+aligned_part = _define(
+    "aligned_part", "A_axis", "long-run mean allocation to a coordinate along an axis of the Hessian", "L", real=True
+)
+return_part = _define("return_part", "A_back", "allocation to coordinate i of the step back", "L", real=True)
+help_probability = _define("help_probability", "P_help", "probability that an allocation is negative", "1", real=True)
+help_floor = _define("help_floor", "P_floor", "the same for the smallest batches, B → 0", "1", real=True)
+step_correlation = _define(
+    "step_correlation", "rho_uv", "correlation of a coordinate's move and its gradient amid the step", "1", real=True
+)
+step_scale = _define("step_scale", "D_uv", "E u² E v² of that move and that gradient", "L²", real=True)

@@ -20,6 +20,9 @@ from sgdtheory.theory.registry import find
 
 NAMES = (
     "naive_allocation",
+    "allocation_rules",
+    "half_help",
+    "who_hurts",
     "bracket_gap",
     "batch_size",
     "derived_algorithm",

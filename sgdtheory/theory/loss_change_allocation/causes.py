@@ -23,6 +23,8 @@ T_curv, T_quad = symbols.curvature_term, symbols.quadrature_term
 
 INPUTS = (η, λ, θ, Δ, G, g, ḡ, q)
 """What the shares of one coordinate are made of."""
+CAUSES = (T_wd, T_opt, T_mb, T_curv, T_quad)
+"""The shares, in the order in which `ordered_terms` makes the changes."""
 
 
 def measured_allocation() -> sp.Expr:

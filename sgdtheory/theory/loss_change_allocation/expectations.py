@@ -26,6 +26,7 @@ from sgdtheory.claim import (
 from sgdtheory.derive.moments import quadratic_mean
 from sgdtheory.optimizers import SGD
 from sgdtheory.sources import HERE
+from sgdtheory.theory.loss_change_allocation.naive import G, naive_allocation
 from sgdtheory.theory.random_instances import learning_rate, rational
 
 η, B = symbols.lr, symbols.batch_size
@@ -44,6 +45,42 @@ def expected_minibatch_term() -> sp.Expr:
 def expected_curvature_term() -> sp.Expr:
     """Return (η²/2)·[H(ggᵀ + Σ/B)]ᵢᵢ, the mean of T_curv for coordinate i on a quadratic."""
     return η**2 / 2 * sp.Add(*(h * (g[0] * gj + s / B) for h, gj, s in zip(H_i, g, Σ_i, strict=True)))
+
+
+def mean_allocations(
+    i: int, hessian: sp.Matrix, covariance: sp.Matrix, gradient_moment: sp.Matrix
+) -> tuple[sp.Expr, sp.Expr]:
+    """Return the mean naive and true allocation of an SGD step to one coordinate of a quadratic.
+
+    −η(E gᵢ² + Σᵢᵢ/B) and −ηE gᵢ² + (η²/2)[H(E ggᵀ + Σ/B)]ᵢᵢ.
+
+    Parameters
+    ----------
+    i : int
+        Number of the coordinate, from 0.
+    hessian, covariance : Matrix, shape (d, d), d ≤ 3
+        H; Σ, of one example's gradient.
+    gradient_moment : Matrix, shape (d, d)
+        E ggᵀ of the full gradient where the step starts.
+
+    Returns
+    -------
+    naive, true : expressions in η and B
+
+    Examples
+    --------
+    >>> parts = mean_allocations(0, sp.Matrix([[1]]), sp.Matrix([[4]]), sp.Matrix([[9]]))
+    >>> [part.subs({η: 1, B: 1}) for part in parts]
+    [-13, -5/2]
+    """
+    order = [i, *(j for j in range(hessian.rows) if j != i)]
+    values = _from_coordinate(i, hessian, sp.zeros(hessian.rows, 1), covariance)
+    seen = g[: hessian.rows]
+    square = gradient_moment[i, i] + Σ_ii / B
+    promised = quadratic_mean(naive_allocation(), [G], sp.Matrix([[square]]))
+    curved = quadratic_mean(sp.expand(expected_curvature_term()), seen, gradient_moment.extract(order, order))
+    true = promised + expected_minibatch_term() + curved
+    return promised.subs(values), true.subs(values)
 
 
 def average_minibatch_term() -> Case:
