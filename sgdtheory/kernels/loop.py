@@ -16,12 +16,12 @@ from sgdtheory.kernels.draws import (
 )
 from sgdtheory.kernels.lower import ByRows, Program
 from sgdtheory.kernels.text import arguments, assign, at_lane, indent, lanes, names
-from sgdtheory.kernels.workspace import LANES, SHUFFLED, drawn_together, point_rows, workspace
+from sgdtheory.kernels.workspace import SHUFFLED, drawn_together, point_rows, workspace
 
 
 def loop(program: Program) -> str:
     """Return the function ``run`` of a kernel."""
-    body = [*workspace(program), f"for top in range(0, path.shape[0], {LANES}):", *indent(_block(program))]
+    body = [*workspace(program), "for top in range(0, path.shape[0], LANES):", *indent(_block(program))]
     lines = [
         "key = (u32(words_of_key[0]), u32(words_of_key[1]), u32(words_of_key[2]), u32(words_of_key[3]))",
         "p = constants.copy()",
@@ -39,7 +39,7 @@ def _block(program: Program) -> list[str]:
     events = len(program.events.results)
     clear = ["failed[top + lane] = -1", *(f"passed[top + lane, {i}] = -1" for i in range(events))]
     return [
-        f"count = min({LANES}, path.shape[0] - top)",
+        "count = min(LANES, path.shape[0] - top)",
         "base = first + top",
         *_start(program),
         *(each_row(m - d, f"s[{d} + {{i}}, lane] = 0.0") if m > d else []),
