@@ -54,6 +54,9 @@ NAMES = (
     "gradient_noise",
     "learning_coefficient",
     "end_law",
+    "weight_norms",
+    "equilibrium_angle",
+    "trajectory_null",
 )
 """The scripts, in the order of the page; each has ``make(quick, rng) -> Picture``."""
 

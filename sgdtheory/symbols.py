@@ -608,7 +608,9 @@ bracket_weighted = _define("bracket_weighted", "b_mix", "[α₁v1 + α₂v2, v3]
 nested_1 = _define("nested_1", "b1_23", "[v1, [v2, v3]]", "L³/θ⁵", real=True)
 nested_12 = _define("nested_12", "b12_3", "[[v1, v2], v3]", "L³/θ⁵", real=True)
 nested_2 = _define("nested_2", "b2_13", "[v2, [v1, v3]]", "L³/θ⁵", real=True)
-batch_bracket = _define("batch_bracket", "b_AB", "bracket of two batches, each the mean of its fields", "L²/θ³", real=True)
+batch_bracket = _define(
+    "batch_bracket", "b_AB", "bracket of two batches, each the mean of its fields", "L²/θ³", real=True
+)
 pair_brackets = _define("pair_brackets", "b_pairs", "sum of the brackets of all pairs", "L²/θ³", real=True)
 batch_a = _define("batch_a", "n_A", "examples in batch A", "n", positive=True, integer=True)
 batch_b = _define("batch_b", "n_B", "examples in batch B", "n", positive=True, integer=True)
@@ -617,7 +619,9 @@ hessian_ab = _define("hessian_ab", "HAgB", "Hessian of batch A times gradient of
 products = _define("products", "N_Hg", "Hessian-vector products of single examples that were used", "1", real=True)
 nested_sum = _define("nested_sum", "b_S", "((v1 + v2)·∇)c + (c·∇)(v1 + v2), c = [v1, v2]", "L³/θ⁵", real=True)
 nested_gap = _define("nested_gap", "b_D", "[v1 − v2, [v1, v2]]", "L³/θ⁵", real=True)
-joint_field = _define("joint_field", "F_12", "field that flows as v1 and then v2 do, each for a time ε", "L/θ", real=True)
+joint_field = _define(
+    "joint_field", "F_12", "field that flows as v1 and then v2 do, each for a time ε", "L/θ", real=True
+)
 prediction_gap = _define("prediction_gap", "df", "prediction after examples 1, 2 minus that after 2, 1", "1", real=True)
 slope_bracket = _define("slope_bracket", "fb", "∇f·[v1, v2]", "L²/θ⁴", real=True)
 slope_bending = _define("slope_bending", "fc", "∇f·(v2''(v1, v1) − v1''(v2, v2))", "L³/θ⁶", real=True)
@@ -654,14 +658,20 @@ chance_a = _define("chance_a", "chance_A", "probability of A in the best indepen
 chance_b = _define("chance_b", "chance_B", "probability of B in the best independent model", "1", real=True)
 label_excess = _define("label_excess", "D_KL", "its mean log loss less the labels' entropy", "1", real=True)
 impossible = _define("impossible", "P_no", "probability it gives to both labels or neither", "1", real=True)
-bracket_apart = _define("bracket_apart", "b_ind", "bracket of the two examples, weights of A, independent model", "1", real=True)
+bracket_apart = _define(
+    "bracket_apart", "b_ind", "bracket of the two examples, weights of A, independent model", "1", real=True
+)
 bracket_joint = _define("bracket_joint", "b_soft", "the same, model with one softmax over A and B", "1", real=True)
 
 # order of examples and optimizers with a memory
 response_first = _define("response_first", "d_one", "move of the next gradient's point by a unit push", "1", real=True)
 response_end = _define("response_end", "c_end", "move of the end by a unit push", "1", real=True)
-response_rest = _define("response_rest", "rho_T", "c_∞ less the move of the gradient's point T + 1 steps later", "1", real=True)
-end_gap = _define("end_gap", "dend", "where θ comes to rest after 1, 2 and T mean steps minus the same with 2, 1", "θ", real=True)
+response_rest = _define(
+    "response_rest", "rho_T", "c_∞ less the move of the gradient's point T + 1 steps later", "1", real=True
+)
+end_gap = _define(
+    "end_gap", "dend", "where θ comes to rest after 1, 2 and T mean steps minus the same with 2, 1", "θ", real=True
+)
 mean_bracket = _define("mean_bracket", "b_mean", "[v̄, v2 − v1], v̄ the field of the mean loss", "L²/θ³", real=True)
 mean_carried = _define("mean_carried", "k_mean", "((v2 − v1)·∇)v̄", "L²/θ³", real=True)
 forgetting = _define("forgetting", "delta_2", "1 − β₂", "1", positive=True)
@@ -677,7 +687,9 @@ carried_12 = _define("carried_12", "PH1Pg2", "P H1 P g2", "θ", real=True)
 
 # modified fields and random order, one component
 mean_path = _define("mean_path", "D_path", "mean move in n steps, one epoch in random order", "θ", real=True)
-mean_path_replaced = _define("mean_path_replaced", "D_drawn", "mean move in n steps, drawn with replacement", "θ", real=True)
+mean_path_replaced = _define(
+    "mean_path_replaced", "D_drawn", "mean move in n steps, drawn with replacement", "θ", real=True
+)
 flow_path = _define("flow_path", "F_path", "move of the modified loss's flow in the time nε", "θ", real=True)
 mean_descent = _define("mean_descent", "vbar", "field of the mean loss", "L/θ", real=True)
 slope_square = _define("slope_square", "dg_sq", "∂|ḡ|²/∂θ, ḡ the gradient of the mean loss", "L²/θ³", real=True)
@@ -688,7 +700,9 @@ modified_2 = _define("modified_2", "f_2", "second correction of the modified fie
 hessian_gradient = _define("hessian_gradient", "Hg_i", "H g", "L²/θ³", real=True)
 hessian_twice = _define("hessian_twice", "HHg_i", "H H g", "L³/θ⁵", real=True)
 third_gradient = _define("third_gradient", "Tgg_i", "∇³L(g, g)", "L³/θ⁵", real=True)
-modified_sequence = _define("modified_sequence", "f_seq", "correction for steps on 1 and then 2, time ε", "L²/θ³", real=True)
+modified_sequence = _define(
+    "modified_sequence", "f_seq", "correction for steps on 1 and then 2, time ε", "L²/θ³", real=True
+)
 modified_sum = _define("modified_sum", "f_sum", "correction for one step on L1 + L2", "L²/θ³", real=True)
 modified_both = _define("modified_both", "f_both", "correction for the mean over both orders", "L²/θ³", real=True)
 slope_own = _define("slope_own", "dg_own", "∂(|g1|² + |g2|²)/∂θ", "L²/θ³", real=True)
@@ -709,3 +723,160 @@ margin_slope_1 = _define("margin_slope_1", "u_1", "∂m1/∂θ", "1/θ", real=Tr
 margin_slope_2 = _define("margin_slope_2", "u_2", "∂m2/∂θ", "1/θ", real=True)
 margin_inner = _define("margin_inner", "u_12", "∇m1·∇m2", "1/θ²", real=True)
 margin_bracket = _define("margin_bracket", "b_m", "[∇m1, ∇m2]", "1/θ³", real=True)
+# dynamics on degenerate landscapes
+zero_order = _define("zero_order", "k_z", "order of the zero of Q: the loss grows as w^(2k)", "1", positive=True)
+steepness = _define("steepness", "c_L", "factor of w^(2k) in the loss", "L/θ^(2k)", positive=True)
+flow_place = _define("flow_place", "w_tau", "place of gradient flow at time τ", "θ", real=True)
+flow_power = _define("flow_power", "p_L", "limit of d log L/d log τ along the flow", "1", real=True)
+basin_edge = _define("basin_edge", "w_edge", "distance within which gradient descent converges", "θ", real=True)
+edge_image = _define("edge_image", "w_image", "where one step takes the edge of the basin", "θ", real=True)
+collapse = _define(
+    "collapse", "Lambda_N", "mean of log|w'/w| a step beside a double zero, normal inputs", "1", real=True
+)
+collapse_unit = _define("collapse_unit", "Lambda_1", "the same for inputs ±1 and batches of B", "1", real=True)
+threshold_normal = _define(
+    "threshold_normal", "s_N", "ησ at which a double zero stops attracting, normal inputs, B = 1", "1", real=True
+)
+threshold_unit = _define("threshold_unit", "s_1", "the same for inputs ±1", "1", real=True)
+bessel_dimension = _define("bessel_dimension", "delta_u", "dimension of the Bessel process |w|^(2−k)", "1", real=True)
+bessel_variance = _define("bessel_variance", "v_u", "its variance gained a step", "θ^(4−2k)", real=True)
+bessel_growth = _define("bessel_growth", "G_u", "growth of its mean square a step", "θ^(4−2k)", real=True)
+chi_slope = _define("chi_slope", "l_chi", "slope of the log density of |w| after many steps", "1/θ", real=True)
+place = _define("place", "x_w", "a place, or a distance from the minimum", "θ", positive=True)
+variance_simple = _define("variance_simple", "V_1z", "long-run variance beside a simple zero", "θ²", real=True)
+power_later = _define("power_later", "p_w", "limit of d log|w|/d log n for k > 2, in law", "1", real=True)
+slope_stratonovich = _define(
+    "slope_stratonovich", "l_S", "slope of the log density without current, Stratonovich's reading", "1/θ", real=True
+)
+second_exact = _define("second_exact", "V_e2", "coefficient of η² in the long-run variance of SGD", "θ²", real=True)
+second_ito = _define("second_ito", "V_i2", "the same for Itô's equation", "θ²", real=True)
+second_stratonovich = _define("second_stratonovich", "V_s2", "the same for Stratonovich's equation", "θ²", real=True)
+balance = _define("balance", "Q_b", "w1²/k1 − w2²/k2 before the step", "θ²", real=True)
+balance_after = _define("balance_after", "Q_b1", "the same after the step", "θ²", real=True)
+residual_factor = _define("residual_factor", "r_b", "mean over the batch of x(Qx − y)", "L/Q", real=True)
+coordinate_1 = _define("coordinate_1", "w_1", "the first coordinate", "θ", positive=True)
+coordinate_2 = _define("coordinate_2", "w_2", "the second coordinate", "θ", positive=True)
+move_across = _define("move_across", "m_1", "move of w1 in one step from w1 = 0", "θ", real=True)
+move_along = _define("move_along", "m_2", "move of w2 in the same step", "θ", real=True)
+move_stuck = _define("move_stuck", "m_12", "square of the move for degree 2 or more", "θ²", real=True)
+invariant_drift = _define(
+    "invariant_drift", "D_I", "mean change in a step of what gradient flow keeps, over η²", "I·L²/θ⁴", real=True
+)
+side_ratio = _define("side_ratio", "P_b", "(w' − b)/(w − b), b a critical point of Q", "1", real=True)
+segment_curvature = _define(
+    "segment_curvature", "h_b", "mean of the batch's second derivative between b and w", "L/θ²", real=True
+)
+barrier_value = _define("barrier_value", "q_b", "size of Q at the loss maximum", "1", positive=True)
+barrier_bend = _define("barrier_bend", "q2_b", "size of its second derivative there", "1/θ²", positive=True)
+barrier_growth = _define("barrier_growth", "Lambda_b", "mean of log|w' − b|/|w − b| a step near b", "1", real=True)
+attracting_noise = _define(
+    "attracting_noise", "s_b", "square of the label noise above which the maximum attracts", "L", real=True
+)
+curvature_12 = _define("curvature_12", "h_12", "mixed second derivative", "L/θ²", real=True)
+covariance_11 = _define("covariance_11", "S_a", "long-run variance of w1", "θ²", real=True)
+covariance_12 = _define("covariance_12", "S_b", "long-run covariance of w1 and w2", "θ²", real=True)
+covariance_22 = _define("covariance_22", "S_c", "long-run variance of w2", "θ²", real=True)
+line_power = _define("line_power", "a_L", "a in Q = (w1² + w2²)^a w1", "1", positive=True)
+jitter = _define("jitter", "V_L1", "long-run mean of w1² at fixed w2", "θ²", real=True)
+creep_start = _define("creep_start", "w2_0", "distance along the line at the start", "θ", positive=True)
+creep_end = _define(
+    "creep_end", "u_n", "w2^(2 − 4a) after n steps, w2 the distance along the line", "θ^(2 − 4a)", real=True
+)
+creep_steps = _define("creep_steps", "n_c", "steps of the creep", "step", positive=True)
+creep_rate = _define("creep_rate", "D_c", "mean move along the line in a step", "θ", real=True)
+crisis = _define(
+    "crisis", "x_c", "learning rate × curvature at which gradient descent leaves by itself", "1", real=True
+)
+gradient_line = _define("gradient_line", "E_I", "∇I·∇|∇Q|², I what gradient flow keeps", "I·Q²/θ⁴", real=True)
+residual_square = _define("residual_square", "r_sq", "mean of the square of x(Qx − y)", "L²/Q²", positive=True)
+curvature_margin = _define("curvature_margin", "m_b", "1/η less that mean second derivative", "L/θ²", positive=True)
+crisis_lr = _define("crisis_lr", "eta_c", "learning rate at which gradient descent leaves by itself", "θ²/L", real=True)
+
+# slices of a loss, and trajectories on planes
+layer_factor = _define("layer_factor", "c_l", "factor of the first layer's weights", "1", positive=True)
+sum_before = _define("sum_before", "z_0", "what a unit of the first layer receives", "1", real=True)
+sum_after = _define("sum_after", "z_1", "the same, weights rescaled", "1", real=True)
+output_before = _define("output_before", "f_0", "an output of the network", "1", real=True)
+output_after = _define("output_after", "f_1", "the same output, weights rescaled", "1", real=True)
+slice_before = _define("slice_before", "S_0", "an output, or the loss, at α along the direction", "1 or L", real=True)
+slice_after = _define("slice_after", "S_1", "the same on the slice through the rescaled weights", "1 or L", real=True)
+slice_stretched = _define("slice_stretched", "S_c", "the same at α/c before the rescaling", "1 or L", real=True)
+filter_move = _define("filter_move", "d_f_sq", "squared length of a filter's part of the direction", "θ²", real=True)
+filter_square = _define("filter_square", "w_f_sq", "squared length of that filter's weights", "θ²", real=True)
+row_after = _define("row_after", "w_row_sq", "squared length of a row, neurons before it rescaled", "θ²", real=True)
+row_weight_1 = _define("row_weight_1", "w_r1", "first weight of that row, before", "θ", real=True)
+row_weight_2 = _define("row_weight_2", "w_r2", "second weight of that row, before", "θ", real=True)
+neuron_factor_1 = _define("neuron_factor_1", "c_n1", "factor of the first neuron", "1", positive=True)
+neuron_factor_2 = _define("neuron_factor_2", "c_n2", "factor of the second neuron", "1", positive=True)
+radial_slope = _define("radial_slope", "wg", "w·g, slope of the loss along the weights", "L", real=True)
+gradient_scaled = _define("gradient_scaled", "g_i_k", "gradient at kw, one coordinate", "L/θ", real=True)
+hessian_radial = _define("hessian_radial", "Hw_i", "Hessian times the weights, one coordinate", "L/θ", real=True)
+hessian_scaled = _define("hessian_scaled", "H_ij_k", "the same entry at kw", "L/θ²", real=True)
+tangent_size = _define("tangent_size", "Gamma", "|w||g|, which the length of w does not change", "L", positive=True)
+norm_square = _define("norm_square", "w_eq_sq", "|w|² that a step does not change", "θ²", real=True)
+norm_multiplier = _define("norm_multiplier", "m_eq", "derivative there of |w|² after a step", "1", real=True)
+turn_cosine = _define("turn_cosine", "cos_phi", "cosine of the angle a step turns w by, at that |w|", "1", real=True)
+turn_tangent = _define("turn_tangent", "tan_phi_sq", "squared tangent of that angle", "1", real=True)
+shrink_fixed = _define("shrink_fixed", "l_eta", "log of the factor an epoch of decay leaves of w, lr η", "1", real=True)
+shrink_scaled = _define("shrink_scaled", "l_Beta", "the same at the learning rate Bη₁", "1", real=True)
+decay_gap = _define("decay_gap", "d_2B", "w after a step at 2Bη₁ less after two at Bη₁, over w", "1", real=True)
+trajectory_points = _define("trajectory_points", "T_p", "points of a trajectory", "1", positive=True, integer=True)
+component = _define("component", "k_p", "number of a principal component", "1", positive=True, integer=True)
+gram_eigenvalue = _define(
+    "gram_eigenvalue",
+    "lambda_k",
+    "k-th eigenvalue of a trajectory's Gram matrix, a step's mean square 1",
+    "1",
+    real=True,
+)
+gram_trace = _define("gram_trace", "lambda_sum", "sum of these eigenvalues", "1", real=True)
+share_limit = _define("share_limit", "p_k", "share of the k-th in the sum, for very many points", "1", real=True)
+gram_entry = _define("gram_entry", "G_ab", "entry of the centred Gram matrix of a trajectory", "θ²", real=True)
+gram_moved = _define("gram_moved", "G_ab_last", "the same, the last point subtracted first", "θ²", real=True)
+scatter_about_last = _define(
+    "scatter_about_last", "G_last", "Gram entry about the last point, not centred", "θ²", real=True
+)
+lag_correlation = _define("lag_correlation", "rho_1", "correlation of successive points, 0 < ρ < 1", "1", positive=True)
+phase_odd = _define("phase_odd", "omega_odd", "phase a step of a component odd in time", "1", real=True)
+phase_even = _define("phase_even", "omega_even", "phase a step of a component even in time", "1", real=True)
+gram_odd = _define("gram_odd", "lambda_odd", "Gram eigenvalue of the odd component, variance 1", "1", real=True)
+gram_even = _define("gram_even", "lambda_even", "Gram eigenvalue of the even component, variance 1", "1", real=True)
+edge_odd = _define("edge_odd", "e_odd", "what the last point leaves over, odd component; 0", "1", real=True)
+edge_even = _define("edge_even", "e_even", "what the last point leaves over, even component; 0", "1", real=True)
+chain_correlation = _define("chain_correlation", "C_1", "correlation of successive iterates of SGD", "1", real=True)
+slice_mean = _define("slice_mean", "E_q", "mean of the curvature δᵀHδ of a random slice", "L", real=True)
+slice_variance = _define("slice_variance", "V_q", "variance of the curvature of a random slice", "L²", real=True)
+cross_mean = _define("cross_mean", "E_x", "mean of δᵀHη, the mixed curvature of a random plane", "L", real=True)
+cross_variance = _define("cross_variance", "V_x", "variance of the mixed curvature of a random plane", "L²", real=True)
+unit_mean = _define("unit_mean", "E_u", "mean of the curvature along a random unit vector", "L/θ²", real=True)
+unit_variance = _define(
+    "unit_variance", "V_u", "variance of the curvature along a random unit vector", "L²/θ⁴", real=True
+)
+hessian_trace = _define("hessian_trace", "tr_H", "trace of the Hessian", "L/θ²", real=True)
+hessian_square = _define("hessian_square", "tr_H2", "trace of the squared Hessian, ‖H‖_F²", "L²/θ⁴", nonnegative=True)
+filter_square_2 = _define("filter_square_2", "w_f2_sq", "squared length of a second filter", "θ²", real=True)
+filter_trace = _define("filter_trace", "tr_H_f", "trace of the Hessian's block of the first filter", "L/θ²", real=True)
+filter_trace_2 = _define("filter_trace_2", "tr_H_f2", "trace of the second filter's block", "L/θ²", real=True)
+filter_size = _define("filter_size", "n_f", "weights of a filter", "1", positive=True)
+filter_mean = _define("filter_mean", "E_f", "mean curvature of a filter-normalised random slice", "L", real=True)
+descent_curvature = _define("descent_curvature", "m_down", "minus the negative curvature", "L/θ²", positive=True)
+pairs = _define(
+    "pairs", "n_2", "half the number of directions of positive curvature", "1", nonnegative=True, integer=True
+)
+hidden_first = _define(
+    "hidden_first", "P_h1", "probability that a slice curves upwards, two such directions", "1", real=True
+)
+hidden_growth = _define("hidden_growth", "P_hn", "what two more directions add after 2n of them", "1", real=True)
+end_largest = _define(
+    "end_largest", "lambda_a", "eigenvalue of largest absolute value", "L/θ²", nonzero=True, real=True
+)
+end_other = _define("end_other", "lambda_b", "the eigenvalue farthest from it", "L/θ²", real=True)
+end_found = _define("end_found", "lambda_found", "what the shifted iteration returns for it", "L/θ²", real=True)
+shift_margin = _define(
+    "shift_margin", "M_s", "(λ_b − s)² − (λ_a − s)² at the shift s, positive where λ_b is found", "L²/θ⁴", real=True
+)
+full_margin = _define("full_margin", "M_1", "the same at the shift s = λ_a", "L²/θ⁴", real=True)
+slice_curvature = _define("slice_curvature", "q_d", "curvature seen along a direction d, dᵀHd", "L", real=True)
+lowest_curvature = _define("lowest_curvature", "lambda_min", "smallest eigenvalue of the Hessian", "L/θ²", real=True)
+highest_curvature = _define("highest_curvature", "lambda_max", "largest eigenvalue of the Hessian", "L/θ²", real=True)
+direction_square = _define("direction_square", "dd", "squared length of the direction", "θ²", nonnegative=True)

@@ -137,9 +137,7 @@ def then(first: Series, second: Series, coordinates: Sequence[sp.Symbol]) -> Ser
     return _in_ring(_then, coordinates, first, second)
 
 
-def _in_ring(
-    operation: Callable[..., list[_Field]], coordinates: Sequence[sp.Symbol], *arguments: Series
-) -> Series:
+def _in_ring(operation: Callable[..., list[_Field]], coordinates: Sequence[sp.Symbol], *arguments: Series) -> Series:
     """Do it on polynomials of a ring, of which the coordinates are the first generators."""
     d = len(coordinates)
     for term in (term for argument in arguments for term in argument):
@@ -159,7 +157,9 @@ def _flow(field: list[_Field], w: Sequence[PolyElement]) -> list[_Field]:
     result = power = field
     for r in range(2, len(field) + 1):
         power = [_derived(field, power, w, n) for n in range(len(field))]
-        result = [[d + p / factorial(r) for d, p in zip(*terms, strict=True)] for terms in zip(result, power, strict=True)]
+        result = [
+            [d + p / factorial(r) for d, p in zip(*terms, strict=True)] for terms in zip(result, power, strict=True)
+        ]
     return result
 
 

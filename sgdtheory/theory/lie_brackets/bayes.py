@@ -96,7 +96,9 @@ def generic_orders() -> list[Case]:
     In the plane, with P = 1 (a change of coordinates brings every P there) and everything else arbitrary.
     """
     belief = Belief(sp.Matrix(sp.symbols("m1:3", real=True)), sp.eye(2))
-    numbers = ((sp.symbols(f"{n}1:3", real=True), sp.Symbol(f"y_{n}"), sp.Symbol(f"v_{n}", positive=True)) for n in "pq")
+    numbers = (
+        (sp.symbols(f"{n}1:3", real=True), sp.Symbol(f"y_{n}"), sp.Symbol(f"v_{n}", positive=True)) for n in "pq"
+    )
     return both_orders(belief, [Example(sp.Matrix(x), y, v) for x, y, v in numbers])
 
 
@@ -107,7 +109,9 @@ def random_orders(random: Random, forget: sp.Expr = sp.S.One) -> list[Case]:
         root = triangular(random, d)
         belief = Belief(sp.Matrix([rational(random) for _ in range(d)]), root * root.T)
         examples = [
-            Example(sp.Matrix([rational(random) for _ in range(d)]), rational(random), sp.Rational(random.randint(1, 9), 4))
+            Example(
+                sp.Matrix([rational(random) for _ in range(d)]), rational(random), sp.Rational(random.randint(1, 9), 4)
+            )
             for _ in range(2)
         ]
         cases += both_orders(belief, examples, forget)

@@ -47,7 +47,12 @@ def best_independent() -> Case:
     loss = mean_log_loss(p, q, π)
     (best_p,), (best_q,) = (sp.solve(sp.numer(sp.together(loss.diff(s))), s) for s in (p, q))
     least = sp.expand_log(loss.subs({p: best_p, q: best_q}), force=True)
-    return {pA: best_p, pB: best_q, excess: sp.expand(least - entropy(π)), no: best_p * best_q + (1 - best_p) * (1 - best_q)}
+    return {
+        pA: best_p,
+        pB: best_q,
+        excess: sp.expand(least - entropy(π)),
+        no: best_p * best_q + (1 - best_p) * (1 - best_q),
+    }
 
 
 def descend(point: Case) -> Case:

@@ -187,7 +187,9 @@ def end_gap_of(
     start = [2 * point[x] - optimizer.lookahead(point[x], m) for x, m in zip(w, memory, strict=True)]
     state = State(tuple(start), tuple(map(tuple, memory)))
     κ = coasting(optimizer)
-    runs = [compose(optimizer, [-f for f in (*pair, *[mean] * later)], w, state, SECOND) for pair in ((v1, v2), (v2, v1))]
+    runs = [
+        compose(optimizer, [-f for f in (*pair, *[mean] * later)], w, state, SECOND) for pair in ((v1, v2), (v2, v1))
+    ]
     forth, back = ([x + κ * m for x, (m,) in zip(*run, strict=True)] for run in runs)
     return [sp.expand(p - q) for p, q in zip(forth, back, strict=True)]
 

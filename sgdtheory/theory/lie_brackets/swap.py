@@ -6,7 +6,6 @@ derivative is taken at θ, where both orders start.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from random import Random
 
@@ -18,7 +17,7 @@ from sgdtheory.derive.brackets import derivative_along, descent_field, lie_brack
 from sgdtheory.derive.expansion import State, compose, generic_polynomial, jet
 from sgdtheory.derive.flows import flow, modified, series, then
 from sgdtheory.optimizers import SGD
-from sgdtheory.sources import BEMENT_2026, HAUSDORFF_1906, HERE
+from sgdtheory.sources import BEMENT_2026, HAUSDORFF_1906
 from sgdtheory.symbols import meanings
 from sgdtheory.theory.example_pairs import Pair, generic_pair, quartic_pair, random_pairs
 from sgdtheory.theory.random_instances import polynomial
