@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from functools import partial
 
-from sgdtheory.measure.loss import checked_points
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sgdtheory.measure.loss import checked_points, custom_loss
 from sgdtheory.measure.protocol import Array, Loss
+from sgdtheory.measure.spectrum import extreme_eigenvalues
 
 _LARGEST_DENSE = 256  # parameters up to which the matrix is formed
 
@@ -14,7 +17,7 @@ _LARGEST_DENSE = 256  # parameters up to which the matrix is formed
 def hessian_norm(loss: Loss, w: ArrayLike, batch: ArrayLike | None = None) -> Array:
     """Return the spectral norm ‖H‖, the largest absolute eigenvalue, of a loss or of batches of it.
 
-    Up to 256 parameters from the whole matrix; beyond, by Lanczos iteration, which from below is close to it.
+    Up to 256 parameters from the whole matrix; beyond, both ends of the spectrum by `extreme_eigenvalues`.
 
     Parameters
     ----------
@@ -43,20 +46,14 @@ def hessian_norm(loss: Loss, w: ArrayLike, batch: ArrayLike | None = None) -> Ar
 
 def _lanczos(loss: Loss, points: Array, batch: ArrayLike | None) -> Array:
     """Return the spectral norms of large Hessians, of one point and batch after the other."""
-    from scipy.sparse.linalg import LinearOperator, eigsh
-
-    d = loss.dimension
-    rows = np.zeros((0,), dtype=np.int64) if batch is None else np.asarray(batch)
-    lead = np.broadcast_shapes(points.shape[:-1], rows.shape[:-1])
+    d, numbers = loss.dimension, None if batch is None else np.asarray(batch)
+    lead = np.broadcast_shapes(points.shape[:-1], () if numbers is None else numbers.shape[:-1])
     norms = np.empty(lead)
     for index in np.ndindex(lead):
-        point = np.broadcast_to(points, (*lead, d))[index]
-        numbers = None if batch is None else np.broadcast_to(rows, (*lead, rows.shape[-1]))[index]
-
-        def product(v: Array, at: Array = point, batch: NDArray[np.int64] | None = numbers) -> Array:
-            return loss.hvp(at, np.ravel(v), batch)
-
-        operator = LinearOperator((d, d), product, dtype=np.float64)
-        (value,) = eigsh(operator, k=1, which="LM", v0=np.ones(d), return_eigenvectors=False)
-        norms[index] = abs(float(value))
+        here = None if numbers is None else np.broadcast_to(numbers, (*lead, numbers.shape[-1]))[index]
+        value, gradient, product = (partial(f, batch=here) for f in (loss.value, loss.gradient, loss.hvp))
+        ends = extreme_eigenvalues(
+            custom_loss(value, gradient, loss.layout, product), np.broadcast_to(points, (*lead, d))[index]
+        )
+        norms[index] = max(abs(ends.smallest), abs(ends.largest))
     return norms
