@@ -44,6 +44,9 @@ NAMES = (
     "gradient_flow",
     "newton",
     "complex_step",
+    "weight_norms",
+    "equilibrium_angle",
+    "trajectory_null",
 )
 """The scripts, in the order of the page; each has ``make(quick, rng) -> Picture``."""
 

@@ -117,5 +117,8 @@ WAN_2021 = Source(
 )
 DINH_2017 = Source("Dinh, Pascanu, Bengio, Bengio", 2017, "Sharp minima can generalize for deep nets", "ICML")
 BOTTCHER_WHEELER_2024 = Source(
-    "Böttcher, Wheeler", 2024, "Visualizing high-dimensional loss landscapes with Hessian directions", "arXiv:2208.13219"
+    "Böttcher, Wheeler",
+    2024,
+    "Visualizing high-dimensional loss landscapes with Hessian directions",
+    "arXiv:2208.13219",
 )

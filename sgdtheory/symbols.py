@@ -491,12 +491,14 @@ turn_tangent = _define("turn_tangent", "tan_phi_sq", "squared tangent of that an
 shrink_fixed = _define("shrink_fixed", "l_eta", "log of the factor an epoch of decay leaves of w, lr η", "1", real=True)
 shrink_scaled = _define("shrink_scaled", "l_Beta", "the same at the learning rate Bη₁", "1", real=True)
 decay_gap = _define("decay_gap", "d_2B", "w after a step at 2Bη₁ less after two at Bη₁, over w", "1", real=True)
-trajectory_points = _define(
-    "trajectory_points", "T_p", "points of a trajectory", "1", positive=True, integer=True
-)
+trajectory_points = _define("trajectory_points", "T_p", "points of a trajectory", "1", positive=True, integer=True)
 component = _define("component", "k_p", "number of a principal component", "1", positive=True, integer=True)
 gram_eigenvalue = _define(
-    "gram_eigenvalue", "lambda_k", "k-th eigenvalue of a trajectory's Gram matrix, a step's mean square 1", "1", real=True
+    "gram_eigenvalue",
+    "lambda_k",
+    "k-th eigenvalue of a trajectory's Gram matrix, a step's mean square 1",
+    "1",
+    real=True,
 )
 gram_trace = _define("gram_trace", "lambda_sum", "sum of these eigenvalues", "1", real=True)
 share_limit = _define("share_limit", "p_k", "share of the k-th in the sum, for very many points", "1", real=True)
@@ -518,7 +520,9 @@ slice_variance = _define("slice_variance", "V_q", "variance of the curvature of 
 cross_mean = _define("cross_mean", "E_x", "mean of δᵀHη, the mixed curvature of a random plane", "L", real=True)
 cross_variance = _define("cross_variance", "V_x", "variance of the mixed curvature of a random plane", "L²", real=True)
 unit_mean = _define("unit_mean", "E_u", "mean of the curvature along a random unit vector", "L/θ²", real=True)
-unit_variance = _define("unit_variance", "V_u", "variance of the curvature along a random unit vector", "L²/θ⁴", real=True)
+unit_variance = _define(
+    "unit_variance", "V_u", "variance of the curvature along a random unit vector", "L²/θ⁴", real=True
+)
 hessian_trace = _define("hessian_trace", "tr_H", "trace of the Hessian", "L/θ²", real=True)
 hessian_square = _define("hessian_square", "tr_H2", "trace of the squared Hessian, ‖H‖_F²", "L²/θ⁴", nonnegative=True)
 filter_square_2 = _define("filter_square_2", "w_f2_sq", "squared length of a second filter", "θ²", real=True)
@@ -527,10 +531,16 @@ filter_trace_2 = _define("filter_trace_2", "tr_H_f2", "trace of the second filte
 filter_size = _define("filter_size", "n_f", "weights of a filter", "1", positive=True)
 filter_mean = _define("filter_mean", "E_f", "mean curvature of a filter-normalised random slice", "L", real=True)
 descent_curvature = _define("descent_curvature", "m_down", "minus the negative curvature", "L/θ²", positive=True)
-pairs = _define("pairs", "n_2", "half the number of directions of positive curvature", "1", nonnegative=True, integer=True)
-hidden_first = _define("hidden_first", "P_h1", "probability that a slice curves upwards, two such directions", "1", real=True)
+pairs = _define(
+    "pairs", "n_2", "half the number of directions of positive curvature", "1", nonnegative=True, integer=True
+)
+hidden_first = _define(
+    "hidden_first", "P_h1", "probability that a slice curves upwards, two such directions", "1", real=True
+)
 hidden_growth = _define("hidden_growth", "P_hn", "what two more directions add after 2n of them", "1", real=True)
-end_largest = _define("end_largest", "lambda_a", "eigenvalue of largest absolute value", "L/θ²", nonzero=True, real=True)
+end_largest = _define(
+    "end_largest", "lambda_a", "eigenvalue of largest absolute value", "L/θ²", nonzero=True, real=True
+)
 end_other = _define("end_other", "lambda_b", "the eigenvalue farthest from it", "L/θ²", real=True)
 end_found = _define("end_found", "lambda_found", "what the shifted iteration returns for it", "L/θ²", real=True)
 shift_margin = _define(

@@ -34,6 +34,9 @@ NAMES = (
     "heavy_tail",
     "edge_of_stability",
     "gradient_flow",
+    "weight_norms",
+    "equilibrium_angle",
+    "trajectory_null",
 )
 SIGMAS = 5  # of about 200 independent points one false alarm in 10⁴ runs
 

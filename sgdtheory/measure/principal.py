@@ -236,7 +236,9 @@ def sign_flip_shares(
     found = []
     for sign in signs:
         flipped = np.zeros((len(steps) + 1, len(steps) + 1))
-        flipped[1:, 1:] = (products * np.outer(sign, sign)).cumsum(axis=0).cumsum(axis=1)  # of the points, from the first
+        flipped[1:, 1:] = (
+            (products * np.outer(sign, sign)).cumsum(axis=0).cumsum(axis=1)
+        )  # of the points, from the first
         found.append(_shares(flipped, centred))
     return np.array(found)
 

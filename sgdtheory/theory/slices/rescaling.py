@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import sympy as sp
@@ -12,8 +13,8 @@ from sgdtheory.sources import WILD_2018
 from sgdtheory.symbols import meanings
 from sgdtheory.theory.random_instances import rational
 from sgdtheory.theory.slices.small_network import (
-    Layer,
     Homogeneous,
+    Layer,
     Network,
     Unit,
     move,
@@ -50,8 +51,7 @@ def random_rescaling(random: Random, unit: Unit | None = None, biases: bool = Tr
     """Rescale random networks of three layers; the unit is one of the homogeneous ones if none is given."""
     widths = [random.randint(1, 3) for _ in range(4)]
     network = tuple(
-        Layer(sp.Matrix(r, c, lambda i, j: rational(random)), random_column(random, r))
-        for c, r in zip(widths, widths[1:], strict=False)
+        Layer(sp.Matrix(r, c, lambda i, j: rational(random)), random_column(random, r)) for c, r in pairwise(widths)
     )
     c1, c2 = random_factor(random), random_factor(random)
     x = random_column(random, widths[0])
@@ -82,7 +82,7 @@ _STATED = {f_1: f_0, S_1: S_c, z_1: c * z_0}
 RESCALING = Claim(
     id="VIS-01",
     slug="slices.rescaling",
-    title="Layers rescaled by factors of product one leave every output, if the biases go along, and stretch the slices",
+    title="Layers rescaled by factors of product one, biases with them, leave every output and stretch the slices",
     status="exact",
     statement=equations(_STATED),
     assumptions=(
@@ -95,7 +95,9 @@ RESCALING = Claim(
     evidence=(Identity(rescale_three_layers), Property(random_rescaling, examples=12)),
     mutants=(
         Mutant("the units receive what they did", equations(_STATED, {z_1: z_0})),
-        Mutant("biases left as they are", evidence=(Property(lambda random: random_rescaling(random, biases=False), 5),)),
+        Mutant(
+            "biases left as they are", evidence=(Property(lambda random: random_rescaling(random, biases=False), 5),)
+        ),
         Mutant("units that are not homogeneous", evidence=(Property(lambda r: random_rescaling(r, _softsign), 5),)),
         Mutant(
             "a slice that sees no rescaling",
