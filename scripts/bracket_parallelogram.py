@@ -69,10 +69,7 @@ def predicted(step: float | Fraction, terms: int) -> np.ndarray:
     """Return what the ledger says of the gap: the bracket (1 term), with the next one (2)."""
     formula = sp.Add(*sorted(SWAP_GAP.statement.rhs.args, key=lambda t: sp.degree(t, ε))[:terms])
     return np.array(
-        [
-            float(formula.subs({ε: sp.Rational(step), **{s: v[i] for s, v in local_values().items()}}))
-            for i in range(2)
-        ]
+        [float(formula.subs({ε: sp.Rational(step), **{s: v[i] for s, v in local_values().items()}})) for i in range(2)]
     )
 
 

@@ -86,7 +86,9 @@ def simulated(
     )  # fmt: skip
     ends = run.w.to_numpy()[:, :, 0]
     errors = ends.std(axis=0, ddof=1) / np.sqrt(replicas)
-    return [Mean(float(m), float(e), int(run.attrs["diverged"])) for m, e in zip(ends.mean(axis=0), errors, strict=True)]
+    return [
+        Mean(float(m), float(e), int(run.attrs["diverged"])) for m, e in zip(ends.mean(axis=0), errors, strict=True)
+    ]
 
 
 def draw_paths(axes: Axes, found: dict[str, list[Mean]]) -> None:

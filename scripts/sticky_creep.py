@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 import sgdtheory as sgd
 from sgdtheory import symbols
-from sgdtheory.plots import artists
 from sgdtheory.plots.artists import Look
 from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import BLACK, BLUE, GREY, ORANGE, RED, save, style

@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import sgdtheory as sgd
-from sgdtheory.plots import artists
 from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, save, style
 

@@ -82,7 +82,11 @@ def test_following_a_field_back_undoes_it() -> None:
 
 def test_further_symbols_are_kept() -> None:
     h = sp.Symbol("h")
-    assert [t[0] for t in modified(series(sp.Matrix([-h * x]), length=3), [x])] == [-h * x, -(h**2) * x / 2, -(h**3) * x / 3]
+    assert [t[0] for t in modified(series(sp.Matrix([-h * x]), length=3), [x])] == [
+        -h * x,
+        -(h**2) * x / 2,
+        -(h**3) * x / 3,
+    ]
 
 
 def test_refusals() -> None:
