@@ -7,8 +7,20 @@ import sympy as sp
 
 from sgdtheory import symbols
 from sgdtheory.catalogue import quadratic
-from sgdtheory.claim import Case, Claim, Ensemble, Identity, Mutant, Recursion, by_name, equations, given, positive
-from sgdtheory.claim import real, where
+from sgdtheory.claim import (
+    Case,
+    Claim,
+    Ensemble,
+    Identity,
+    Mutant,
+    Recursion,
+    by_name,
+    equations,
+    given,
+    positive,
+    real,
+    where,
+)
 from sgdtheory.derive.moments import stationary_covariance
 from sgdtheory.optimizers import SGD
 from sgdtheory.sources import HERE
@@ -70,7 +82,7 @@ _PLANE = quadratic(sp.Matrix([[2, 0.5], [0.5, 1]]), sp.Rational(3, 2) * sp.Matri
 ISOTROPIC = Claim(
     id="DEG-28",
     slug="degenerate.isotropic-spread",
-    title="With noise cH the long-run covariance is (ηc/B)(2 − ηH)⁻¹: isotropic for small steps, not the posterior's H⁻¹",
+    title="With noise cH the long-run covariance is (ηc/B)(2 − ηH)⁻¹: nearly isotropic, not the posterior's H⁻¹",
     status="exact",
     statement=equations(_STATED),
     assumptions=(
@@ -88,7 +100,11 @@ ISOTROPIC = Claim(
     evidence=(
         Identity(solve_lyapunov),
         # a fixed point to rounding
-        Recursion(iterate, (_at(lr=0.4, B=2, c=1.5, h1=2, h2=1, h12=0.5), _at(lr=1, B=1, c=1, h1=1.5, h2=0.2, h12=-0.1)), 1e-12),
+        Recursion(
+            iterate,
+            (_at(lr=0.4, B=2, c=1.5, h1=2, h2=1, h12=0.5), _at(lr=1, B=1, c=1, h1=1.5, h2=0.2, h12=-0.1)),
+            1e-12,
+        ),
         Ensemble(
             S11, _PLANE.coordinates[0], "variance", _PLANE, SGD(), _NUMBERS, steps=30, start=(0, 0), resolution=0.05
         ),
