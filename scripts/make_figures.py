@@ -27,6 +27,11 @@ from sgdtheory.verify.verdict import Report, Verdict
 HERE = Path(__file__).resolve().parent
 NAMES = (
     "sticky_experiment",
+    "sticky_sweeps",
+    "sticky_stuck",
+    "sticky_creep",
+    "stochastic_collapse",
+    "diffusion_density",
     "naive_allocation",
     "allocation_rules",
     "half_help",
