@@ -127,8 +127,8 @@ def _kernel(options: argparse.Namespace) -> int:
 
 
 def _info(options: argparse.Namespace) -> int:
+    from sgdtheory.execution import worker_count
     from sgdtheory.kernels.build import cache_folder
-    from sgdtheory.simulation.execution import worker_count
     from sgdtheory.simulation.provenance import versions
 
     folder = cache_folder()

@@ -20,7 +20,13 @@ from sgdtheory.theory.registry import find
 
 NAMES = (
     "naive_allocation",
+    "allocation_rules",
+    "half_help",
+    "who_hurts",
     "bracket_gap",
+    "bracket_table",
+    "bracket_norms",
+    "bracket_effects",
     "batch_size",
     "derived_algorithm",
     "linear_scaling",
