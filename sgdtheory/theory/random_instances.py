@@ -7,12 +7,17 @@ from random import Random
 
 import sympy as sp
 
-from sgdtheory.derive.expansion import monomials
+from sgdtheory.derive.expansion import exponents, monomial
 
 
 def rational(random: Random, largest: int = 6) -> sp.Rational:
     """Return a small rational number, zero included."""
     return sp.Rational(random.randint(-largest, largest), random.randint(1, 4))
+
+
+def learning_rate(random: Random) -> sp.Rational:
+    """Return a rational learning rate between 1/4 and 9."""
+    return sp.Rational(random.randint(1, 9), random.randint(1, 4))
 
 
 def vector(random: Random, size: int) -> sp.Matrix:
@@ -42,8 +47,9 @@ def triangular(random: Random, size: int) -> sp.Matrix:
 
 def polynomial(random: Random, coordinates: Sequence[sp.Symbol], degree: int, terms: int = 8) -> sp.Expr:
     """Return a rational combination of at most so many monomials of degree 1 to `degree`."""
-    every = [term for _, term in monomials(coordinates, degree)]
-    return sp.Add(*(rational(random) * term for term in random.sample(every, min(len(every), terms))))
+    every = list(exponents(len(coordinates), degree))
+    drawn = random.sample(every, min(len(every), terms))
+    return sp.Add(*(rational(random) * monomial(coordinates, powers) for powers in drawn))
 
 
 def rational_length(random: Random, size: int) -> sp.Matrix:

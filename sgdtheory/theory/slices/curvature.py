@@ -30,7 +30,7 @@ from sgdtheory.claim import (
 from sgdtheory.derive.wick import gaussian_mean
 from sgdtheory.sources import BOTTCHER_WHEELER_2024, HERE, LI_2018
 from sgdtheory.symbols import meanings
-from sgdtheory.theory.random_instances import invertible, rational, vector
+from sgdtheory.theory.random_instances import rational, vector
 
 d, tr, tr2 = symbols.dimension, symbols.hessian_trace, symbols.hessian_square
 E_q, V_q, E_x, V_x = symbols.slice_mean, symbols.slice_variance, symbols.cross_mean, symbols.cross_variance

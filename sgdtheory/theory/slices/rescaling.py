@@ -12,8 +12,8 @@ from sgdtheory.sources import WILD_2018
 from sgdtheory.symbols import meanings
 from sgdtheory.theory.random_instances import rational
 from sgdtheory.theory.slices.small_network import (
-    Layer,
     Homogeneous,
+    Layer,
     Network,
     Unit,
     move,
@@ -95,7 +95,9 @@ RESCALING = Claim(
     evidence=(Identity(rescale_three_layers), Property(random_rescaling, examples=12)),
     mutants=(
         Mutant("the units receive what they did", equations(_STATED, {z_1: z_0})),
-        Mutant("biases left as they are", evidence=(Property(lambda random: random_rescaling(random, biases=False), 5),)),
+        Mutant(
+            "biases left as they are", evidence=(Property(lambda random: random_rescaling(random, biases=False), 5),)
+        ),
         Mutant("units that are not homogeneous", evidence=(Property(lambda r: random_rescaling(r, _softsign), 5),)),
         Mutant(
             "a slice that sees no rescaling",

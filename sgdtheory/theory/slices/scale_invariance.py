@@ -28,7 +28,7 @@ from sgdtheory.claim import (
 from sgdtheory.optimizers import SGD, with_weight_decay
 from sgdtheory.sources import DINH_2017, WAN_2021
 from sgdtheory.symbols import meanings
-from sgdtheory.theory.random_instances import polynomial, rational, vector
+from sgdtheory.theory.random_instances import polynomial, vector
 from sgdtheory.theory.slices.small_network import random_factor
 
 η, λ, k, Γ = symbols.lr, symbols.weight_decay, symbols.parameter_unit, symbols.tangent_size
