@@ -35,7 +35,7 @@ def unit_problem(rng: int) -> sgd.Problem:
 
 
 def published(smallest: np.ndarray, largest: np.ndarray) -> np.ndarray:
-    """Return |λmin/λmax| as the published code does: the eigenvalue of largest size, then that of H shifted by 0.51λ."""
+    """Return |λmin/λmax| as the published code does: the eigenvalue of largest size, then that of H − 0.51λ."""
     down = np.abs(smallest) > np.abs(largest)
     first, other = np.where(down, smallest, largest), np.where(down, largest, smallest)
     found = sp.lambdify((symbols.end_largest, symbols.end_other), found_by_shift())(first, other)
@@ -93,7 +93,7 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
         for ax, title in zip(axes, titles, strict=True):
             ax.set(title=title, xlabel="$a$ (units of $y$)", ylabel="$b$ (per unit of $x$)")
         axes[3].set(xlabel="$\\alpha$ (multiples of $d$)", ylabel="$\\beta$ (multiples of $e$)")
-        figure.colorbar(drawn, ax=axes[3]).set_label("$\\log_{10}|\\lambda_{\\min}/\\lambda_{\\max}|$")
+        figure.colorbar(drawn, ax=axes[3]).set_label("$\\log_{10}|\\lambda_{\\min}/\\lambda_{\\max}|$ (dimensionless)")
     wrong = [~np.isclose(published(m.smallest.values, m.largest.values), m.ratio.values) for m in (exact, network)]
     text = caption(exact, network, [float(w.mean()) for w in wrong], diverged, rng)
     return Picture("curvature_map", "The ends of the Hessian's spectrum over a plane", text, ("VIS-14",), figure)
@@ -105,12 +105,12 @@ def caption(exact: xr.Dataset, network: xr.Dataset, wrong: list[float], diverged
     saddle = float((network.smallest < 0).mean())
     return (
         "Colours: |λmin/λmax| of the whole Hessian; lines: λmin = 0. Of the plane of a tanh unit with two parameters, "
-        f"which is all there is, {definite:.0%} has both eigenvalues of one sign, and in {wrong[0]:.0%} the published way, "
-        "the eigenvalue of largest size and then that of H − 0.51λ, returns the first again: ratio 1 around the minima. "
-        f"On the plane of a trained network, filter-normalised (cosine {network.attrs['cosine']:+.2f}; "
-        f"{network.attrs['not_finite']} cells not finite; seed {rng}; {diverged} of 1 runs diverged), λmin is negative in "
-        f"{saddle:.0%} of the cells and the shift wrong in {wrong[1]:.0%}: where a bulk of small eigenvalues straddles 0, "
-        "as in networks, the error does not show."
+        f"which is all there is, {definite:.0%} has both eigenvalues of one sign, and in {wrong[0]:.0%} the published "
+        "way, the eigenvalue of largest size and then that of H − 0.51λ, returns the first again: ratio 1 around the "
+        f"minima. On the plane of a trained network, filter-normalised (cosine {network.attrs['cosine']:+.2f}; "
+        f"{network.attrs['not_finite']} cells not finite; seed {rng}; {diverged} of 1 runs diverged), λmin is negative "
+        f"in {saddle:.0%} of the cells and the shift wrong in {wrong[1]:.0%}: where a bulk of small eigenvalues "
+        "straddles 0, as in networks, the error does not show."
     )
 
 

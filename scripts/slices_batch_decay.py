@@ -148,11 +148,11 @@ def caption(both: list[Task], tables: list[dict], found: dict, runs: int, rng: i
         f"means over {runs} runs and 4 directions, sharpness is the mean of dᵀHd over 64, biases held (seed {rng}; "
         f"{lost} of {total} runs diverged). On the spirals the weights end with |w| = {length['small', False]:.1f} "
         f"(small batch), {length['small', True]:.1f} (with decay), {length['all', False]:.1f} and "
-        f"{length['all', True]:.1f} (full batch); the small batch without decay has normalised sharpness {flat:.2f}, the "
-        f"full batch {full:.2f}, though farther out its slices rise more. The rank correlation of sharpness, raw and "
-        f"normalised, with test error is {numbers[0]} and {numbers[1]} on the spirals, {numbers[2]} and {numbers[3]} on "
-        f"the clouds (standard error {near:.2f} if there is none): that normalised sharpness can be compared between "
-        "rescaled networks does not make it a measure of generalisation."
+        f"{length['all', True]:.1f} (full batch); the normalised sharpness of the small batch without decay is "
+        f"{flat:.2f}, that of the full batch {full:.2f}. The rank correlation of sharpness, raw and normalised, with "
+        f"test error is {numbers[0]} and {numbers[1]} on the spirals, {numbers[2]} and {numbers[3]} on the clouds "
+        f"(standard error {near:.2f} if there is none): that normalised sharpness can be compared between rescaled "
+        "networks does not make it a measure of generalisation."
     )
 
 
