@@ -66,6 +66,11 @@ NAMES = (
     "weight_norms",
     "equilibrium_angle",
     "trajectory_null",
+    "trajectory_plane",
+    "slices_rescaling",
+    "slices_batch_decay",
+    "slices_skips",
+    "curvature_map",
 )
 """The scripts, in the order of the page; each has ``make(quick, rng) -> Picture``."""
 

@@ -70,7 +70,9 @@ def draw(axes: Axes, case: Case, name: str) -> ScalarMappable:
     """Draw the contours of the loss on the plane of the first run."""
     height = np.log10(np.clip(case.plane.loss.values.T, 10 ** LEVELS[0], 10 ** LEVELS[-1]))
     shown = axes.contourf(case.plane.alpha, case.plane.beta, height, LEVELS, cmap="cividis")
-    axes.contour(case.plane.alpha, case.plane.beta, height, LEVELS, colors=BLACK, linewidths=0.4, linestyles="solid")
+    axes.contour(
+        case.plane.alpha, case.plane.beta, height, LEVELS[::2], colors=BLACK, linewidths=0.4, linestyles="solid"
+    )
     axes.plot(0, 0, marker="+", color="white", markersize=10, markeredgewidth=2)
     text = (
         f"{name}: loss {case.losses[0]:.2g}, test error {case.errors[0]:.1%}\n"
@@ -87,7 +89,7 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
     steps, runs, points = (80, 2, 13) if quick else (1500, 5, 51)
     cases = {(d, skip): run(d, skip, steps, runs, points, rng) for d in DEPTHS for skip in (False, True)}
     with style():
-        figure = Figure(figsize=(8.8, 8.0))
+        figure = Figure(figsize=(8.0, 7.4))
         axes = figure.subplots(2, 2, sharex=True, sharey=True)
         for ax, ((depth, skip), case) in zip(axes.flat, cases.items(), strict=True):
             shown = draw(ax, case, f"{depth} layers, {'skips' if skip else 'no skips'}")
@@ -105,7 +107,7 @@ def caption(cases: dict[tuple[int, bool], Case], steps: int, rng: int) -> str:
     down = {key: f"{case.down.mean():.0%}" for key, case in cases.items()}
     return (
         f"Networks of {WIDTH} tanh units a layer on spirals, {steps} steps of momentum; each on the plane of two "
-        f"Gaussian directions, filter-normalised, biases held (cosine {deep.plane.attrs['cosine']:+.2f} in the deepest, "
+        f"Gaussian directions, filter-normalised, biases held (cosine {deep.plane.attrs['cosine']:+.2f} in the deepest "
         f"of {deep.parameters} parameters), beside the ends of the whole Hessian at the cross (seed {rng}; {lost} of "
         f"{runs * len(cases)} runs diverged). Of {runs} runs each the median loss is, with {DEEP} layers, "
         f"{loss[DEEP, False]} without skips and {loss[DEEP, True]} with them, with 2 layers {loss[2, False]} and "

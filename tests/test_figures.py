@@ -48,6 +48,11 @@ NAMES = (
     "weight_norms",
     "equilibrium_angle",
     "trajectory_null",
+    "trajectory_plane",
+    "slices_rescaling",
+    "slices_batch_decay",
+    "slices_skips",
+    "curvature_map",
 )
 SIGMAS = 5  # of about 200 independent points one false alarm in 10⁴ runs
 
