@@ -70,7 +70,8 @@ class FokkerPlanck:
         Raises
         ------
         ArgumentError
-            If noise vanishes between two cells, where mass would collect, or an end absorbs.
+            If noise vanishes at an edge, where mass would collect, or an end absorbs. Noise that vanishes inside a
+            cell is not seen: mass then collects there however fine the cells.
         """
         if not np.isfinite(self.log_ratio).all():
             where = float(self.edges[1:-1][~np.isfinite(self.log_ratio)][0])
@@ -193,7 +194,7 @@ def fokker_planck(
         raise ArgumentError("problem", "no noise, or none that is finite", "gradient noise of finite variance")
     gaps = np.diff(centres, prepend=borders[0], append=borders[-1])
     with np.errstate(divide="ignore", invalid="ignore"):
-        v = np.where((D == 0) & (push(borders) == 0), 0.0, push(borders) * gaps / D)
+        v = push(borders) * gaps / D  # not a number where drift and noise both vanish: nothing passes
     forward, back = _current(v, D, push(borders), gaps)
     up, down = forward[1:] / widths, back[:-1] / widths
     up[-1] *= "right" in absorbing

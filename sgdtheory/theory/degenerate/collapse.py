@@ -120,7 +120,7 @@ def _mean(a: float, density: Callable[[Array], Array]) -> float:
 def draw(rng: np.random.Generator, count: int) -> Array:
     """Draw log|1 + 2ηxy| at η = 0.5, σ = 0.8."""
     x, y = rng.standard_normal((2, count))
-    return np.log(np.abs(1 + 2 * 0.5 * 0.8 * x * y))
+    return np.asarray(np.log(np.abs(1 + 2 * 0.5 * 0.8 * x * y)))
 
 
 def thresholds() -> Case:
