@@ -32,6 +32,9 @@ NAMES = (
     "half_help",
     "who_hurts",
     "bracket_gap",
+    "bracket_table",
+    "bracket_norms",
+    "bracket_effects",
     "batch_size",
     "derived_algorithm",
     "linear_scaling",
@@ -47,6 +50,13 @@ NAMES = (
     "gradient_flow",
     "newton",
     "complex_step",
+    "degenerate_minima",
+    "gradient_noise",
+    "learning_coefficient",
+    "end_law",
+    "weight_norms",
+    "equilibrium_angle",
+    "trajectory_null",
 )
 """The scripts, in the order of the page; each has ``make(quick, rng) -> Picture``."""
 

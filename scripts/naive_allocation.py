@@ -17,13 +17,11 @@ from matplotlib.figure import Figure
 
 import sgdtheory as sgd
 from sgdtheory.derive.moments import covariance_step
-from sgdtheory.measure.allocation import allocate, residual
 from sgdtheory.plots import artists
 from sgdtheory.plots.artists import Look
 from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, save, style
 from sgdtheory.theory.loss_change_allocation.expectations import B, mean_allocations, η
-from sgdtheory.theory.loss_change_allocation.naive import G, naive_allocation
 
 HESSIAN = sp.Matrix([[1, sp.Rational(4, 5)], [sp.Rational(4, 5), 1]])
 COVARIANCE = sp.diag(4, sp.Rational(1, 4))
@@ -54,13 +52,10 @@ def simulate(replicas: int, steps: int, rng: int) -> Measured:
     run = sgd.simulate(
         problem(), sgd.SGD(lr=LR), steps=steps, replicas=replicas, init=START, batch_size=BATCH_SIZE, rng=rng
     )
-    loss = sgd.numeric_loss(problem())
-    true = allocate(run.w.values, loss.gradient, nodes=1)  # one node is exact for a quadratic
-    batch_gradient = run.w.diff("step").values / -float(LR)
-    naive = sp.lambdify(G, naive_allocation().subs(η, LR))(batch_gradient)
-    losses = loss.value(run.w.values)
-    miss = float(np.abs(residual(true, losses)).max())
-    return Measured(naive, true, miss, float((losses[:, -1] - losses[:, 0]).mean()), run.attrs["diverged"])
+    table = sgd.lca(run, problem(), "exact")
+    change = table.loss_after[:, -1] - table.loss_before[:, 0]
+    miss = float(np.abs(table.residual).max())
+    return Measured(table.naive.values, table.allocation.values, miss, float(change.mean()), run.attrs["diverged"])
 
 
 def predicted(steps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -24,6 +24,9 @@ NAMES = (
     "half_help",
     "who_hurts",
     "bracket_gap",
+    "bracket_table",
+    "bracket_norms",
+    "bracket_effects",
     "batch_size",
     "derived_algorithm",
     "linear_scaling",
@@ -37,6 +40,9 @@ NAMES = (
     "heavy_tail",
     "edge_of_stability",
     "gradient_flow",
+    "weight_norms",
+    "equilibrium_angle",
+    "trajectory_null",
 )
 SIGMAS = 5  # of about 200 independent points one false alarm in 10⁴ runs
 

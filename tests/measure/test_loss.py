@@ -13,6 +13,7 @@ from sgdtheory import (
     NoClosedFormError,
     Normal,
     Problem,
+    custom_loss,
     landscape,
     numeric_loss,
     quadratic,
@@ -127,3 +128,61 @@ def test_a_parameter_without_a_value_is_refused() -> None:
 def test_fresh_data_without_a_closed_form_say_so() -> None:
     with pytest.raises(NoClosedFormError, match="not polynomial in the data"):
         numeric_loss(Problem("tanh(w*x)", ["w"], Fresh(x=Normal())))
+
+
+def test_a_batch_is_the_mean_over_its_examples() -> None:
+    """Every quantity of any batch, by moments or one by one, is the symbolic one of a problem on them alone."""
+    for name in ("samples by moments", "samples one by one"):
+        problem = PROBLEMS[name]
+        assert isinstance(problem.data, Dataset)
+        loss, d = numeric_loss(problem), 2
+        w, v = np.random.default_rng(2).normal(size=(2, 4, d))
+        batch = np.random.default_rng(3).integers(problem.data.size, size=(5, 1, 3))
+        value, gradient, product = loss.value(w, batch), loss.gradient(w, batch), loss.hvp(w, v, batch)
+        assert (value.shape, gradient.shape, product.shape) == ((5, 4), (5, 4, d), (5, 4, d))
+        for i, rows in enumerate(batch[:, 0]):
+            columns = dict(zip([s.name for s in problem.data.symbols], problem.data.values[rows].T, strict=True))
+            alone = numeric_loss(Problem(problem.example_loss, problem.coordinates, Dataset(**columns)))
+            np.testing.assert_allclose(value[i], alone.value(w), rtol=1e-12)
+            np.testing.assert_allclose(gradient[i], alone.gradient(w), rtol=1e-11, atol=1e-13)
+            hessian = alone.hessian(w)
+            np.testing.assert_allclose(product[i], np.einsum("kij,kj->ki", hessian, v), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_hessian_times_vector(name: str) -> None:
+    loss = numeric_loss(PROBLEMS[name])
+    w, v = np.random.default_rng(4).normal(size=(2, 3, 2))
+    np.testing.assert_allclose(loss.hvp(w, v), np.einsum("kij,kj->ki", loss.hessian(w), v), rtol=1e-11, atol=1e-13)
+    np.testing.assert_array_equal(loss.hvp(w[0], v), loss.hvp(np.broadcast_to(w[0], v.shape), v))
+
+
+@pytest.mark.parametrize("batch", [[7], [-1], [0.5], 3, []])
+def test_examples_that_do_not_exist_are_refused(batch: object) -> None:
+    with pytest.raises(ArgumentError, match="batch"):
+        numeric_loss(PROBLEMS["samples one by one"]).gradient([0.0, 0.0], batch)
+
+
+def test_a_loss_without_examples_has_no_batches() -> None:
+    for loss in (numeric_loss(PROBLEMS["polynomial"]), custom_loss(lambda w: w.sum(axis=-1), np.ones_like, 2)):
+        assert loss.examples == 0
+        with pytest.raises(ArgumentError, match="data=Dataset"):
+            loss.value([0.0, 0.0], [0])
+
+
+def test_a_loss_of_functions_of_ones_own() -> None:
+    """L = u²v: of its value and gradient alone come Hessian and products; bad shapes are refused."""
+    loss = custom_loss(
+        lambda w: w[..., 0] ** 2 * w[..., 1],
+        lambda w: np.stack([2 * w[..., 0] * w[..., 1], w[..., 0] ** 2], axis=-1),
+        2,
+    )
+    same = numeric_loss(landscape("u**2*v", ["u", "v"]))
+    w, v = np.random.default_rng(5).normal(size=(2, 3, 2))
+    np.testing.assert_allclose(loss.hessian(w), same.hessian(w), atol=1e-8)
+    np.testing.assert_allclose(loss.hvp(w, v), same.hvp(w, v), atol=1e-8)
+    np.testing.assert_allclose(loss.sharpness(w), same.sharpness(w), atol=1e-8)
+    with pytest.raises(ArgumentError, match="last axis"):
+        loss.value([1.0, 2.0, 3.0])
+    with pytest.raises(ArgumentError, match="leading axes"):
+        custom_loss(lambda w: w.sum(), lambda w: w, 2).value([[1.0, 2.0], [3.0, 4.0]])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sgdtheory import symbols
 from sgdtheory.catalogue import linear_regression
 from sgdtheory.claim import Case, Claim, Identity, Mutant, Recursion, Sample, equations, given, positive
+from sgdtheory.derive.series import hypergeometric
 from sgdtheory.laws import Number
 from sgdtheory.sources import HERE
 
@@ -74,7 +75,7 @@ def three_limits() -> Case:
     terms = m_ratio * (2 * k + 2) / (2 * (k + 1) + 2)
     start = sp.simplify(sp.integrate(2 * sp.log(z**2) * sp.exp(-(z**2) / 2) / sp.sqrt(2 * sp.pi), (z, 0, sp.oo)))
     t_squared = 1 / (η * h)
-    exponent = sp.log(η * h) + start + t_squared * _series(terms, k, t_squared)
+    exponent = sp.log(η * h) + start + t_squared * hypergeometric(terms, k, t_squared)
     problem = linear_regression(1, noise_std=0, stds=sp.sqrt(h))
     (w,) = problem.coordinates
     step = w - η * problem.example_gradient[0]
@@ -85,14 +86,6 @@ def three_limits() -> Case:
         on_square: _first(sp.solve(square - 1, η)),
         on_path: almost_sure_limit(12) / h,
     }
-
-
-def _series(ratio: sp.Expr, k: sp.Symbol, argument: sp.Expr) -> sp.Expr:
-    """Return the hypergeometric function whose term k + 1 is ratio·argument times its term k, the first being 1."""
-    above, below = sp.fraction(sp.factor(ratio))
-    upper, lower = (sp.roots(sp.Poly(part, k), multiple=True) for part in (above * (k + 1), below))
-    lead = sp.LC(above, k) / sp.LC(below, k)
-    return sp.hyper([-root for root in upper], sorted(-root for root in lower), lead * argument)
 
 
 def _first(roots: list[sp.Expr]) -> sp.Expr:

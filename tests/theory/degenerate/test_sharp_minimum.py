@@ -9,7 +9,7 @@ import sympy as sp
 
 from sgdtheory.catalogue import sticky_1d
 from sgdtheory.errors import ArgumentError
-from sgdtheory.theory.degenerate import SHARP, sharp_curvature
+from sgdtheory.theory.degenerate.sharp_minimum import SHARP, sharp_curvature
 from sgdtheory.verify.check import check
 from sgdtheory.verify.verdict import Verdict
 

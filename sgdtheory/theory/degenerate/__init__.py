@@ -1,0 +1,1 @@
+"""Degenerate landscapes: gradient noise, invariants of degenerate minima, dynamics beside them, the posterior."""

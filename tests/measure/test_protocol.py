@@ -1,0 +1,42 @@
+"""The layout of parameters: packing and unpacking, and every grouping by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sgdtheory import ArgumentError
+from sgdtheory.measure.protocol import Layout, Tensor, scalars
+
+LAYOUT = Layout((Tensor("1.weight", (2, 3, 1)), Tensor("1.bias", (2,), "vector"), Tensor("2.weight", (1, 2))))
+
+
+def test_arrays_sit_one_after_the_other() -> None:
+    w = np.arange(20.0).reshape(2, 10)
+    arrays = LAYOUT.unpack(w)
+    shapes = {"1.weight": (2, 2, 3, 1), "1.bias": (2, 2), "2.weight": (2, 1, 2)}
+    assert {name: a.shape for name, a in arrays.items()} == shapes
+    np.testing.assert_array_equal(arrays["1.bias"], [[6, 7], [16, 17]])
+    np.testing.assert_array_equal(LAYOUT.pack(arrays), w)
+
+
+@pytest.mark.parametrize(
+    ("by", "names", "labels"),
+    [
+        ("layer", ("1", "2"), [0] * 8 + [1] * 2),
+        ("tensor", ("1.weight", "1.bias", "2.weight"), [0] * 6 + [1] * 2 + [2] * 2),
+        ("neuron", ("1:0", "1:1", "2:0"), [0, 0, 0, 1, 1, 1, 0, 1, 2, 2]),
+    ],
+)
+def test_groups(by: str, names: tuple[str, ...], labels: list[int]) -> None:
+    got = LAYOUT.groups(by)
+    assert got[0] == names
+    assert got[1].tolist() == labels
+
+
+def test_single_parameters_are_groups_of_their_own() -> None:
+    assert LAYOUT.groups("parameter")[0][:2] == ("1.weight[0,0,0]", "1.weight[0,1,0]")
+    for by in ("parameter", "neuron", "tensor", "layer"):
+        assert scalars(["a", "b"]).groups(by)[0] == ("a", "b")
+    with pytest.raises(ArgumentError, match="neuron"):
+        LAYOUT.groups("colour")
