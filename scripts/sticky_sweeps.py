@@ -7,8 +7,8 @@ of the minima, the learning rate and the batch size. All three are one number, �
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -47,8 +47,7 @@ NOISY = Look("SGD, fresh batches of 25", BLUE, "o", "")
 QUIET = Look("gradient descent", RED, "^", "")
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Values of η·L''(−w0) at which something changes."""
 
     mean_square: float
