@@ -227,8 +227,8 @@ def caption(
         f"{np.linalg.norm(bending) / 2:.4f}. Fitted slopes: SGD's gap {slope(steps, plain.position, 2e-7):.3f}, "
         f"without the bracket {slope(steps, plain.position - leading, 5e-5):.3f}; heavy ball from an empty buffer, "
         f"μ = {MOMENTA[0]} and {MOMENTA[1]}: position {' and '.join(positions)}, shadow variable "
-        f"{' and '.join(shadows)}; Nesterov, Adam and RMSProp {', '.join(first)}, the adaptive lines being what constant "
-        f"gradients give. Rounding spoils SGD's gap by more than 1 % up to ε = {spoiled:.0e}; {zeros} gaps "
+        f"{' and '.join(shadows)}; Nesterov, Adam and RMSProp {', '.join(first)}, the lines of the last two being what "
+        f"constant gradients give. Rounding spoils SGD's gap by more than 1 % up to ε = {spoiled:.0e}; {zeros} gaps "
         f"are exactly 0 there and not drawn."
     )
 

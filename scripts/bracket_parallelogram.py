@@ -1,7 +1,8 @@
 """Two SGD steps in both orders from one point, in the plane: the parallelogram that does not close, and the bracket.
 
-Steps are exact rational ones on two cubic losses, each a valley with one wall steeper than the other. Left: the two paths, their ends, and the bracket times ε² between
-them. Right: the gap over ε² for smaller and smaller ε, which runs into the bracket along the ε³ term.
+Steps are exact rational ones on two cubic losses, each a valley with one wall steeper than the other. Left: the two
+paths, their ends, and the bracket times ε² between them. Right: the gap over ε² for smaller and smaller ε, which runs
+into the bracket along the ε³ term.
 """
 
 from __future__ import annotations

@@ -140,9 +140,9 @@ def caption(decays: Sequence[float], found: dict[str, list[Shares]]) -> str:
     response = impulse_response(sgd.Momentum(ε, sp.Rational(4, 5)), 1)
     share = float(response.ahead[0] / response.end)
     return (
-        f"The unit a·tanh(b x) on {len(X)} examples, of which two are swapped among steps on the mean loss; markers are "
-        f"the gap of where float64 runs come to rest, resolved along [v1, v2] and [v̄, v2 − v1], lines the ledger. The "
-        f"whole effect of a gradient is {PUSH:g} of it, so that higher orders do not show: the largest deviation is "
+        f"The unit a·tanh(b x) on {len(X)} examples, of which two are swapped among steps on the mean loss; markers "
+        f"are the gap of where float64 runs come to rest, resolved along [v1, v2] and [v̄, v2 − v1], lines the "
+        f"ledger. The whole effect of a gradient is {PUSH:g} of it, so that higher orders do not show: the largest deviation is "
         f"{worst:.0e}. At μ = 0.8 the pair's own bracket has {share:.0%} with the heavy ball (averaged momentum has "
         f"the same shares); with Nesterov's look-ahead {float(stated('Nesterov', np.array(0.8))):.0%}."
     )

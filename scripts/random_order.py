@@ -32,7 +32,7 @@ X, Y = (1.5, -0.5, 1.0, 0.25), (1.5, -1.5, -0.5, 0.5)
 START = 2.0
 STEP = 0.04
 TIMES = (1, 2, 4, 8, 12, 18, 24)  # in epochs
-EPOCHS_AT = 0.64  # time of the right panel, in units of ε
+AT = 0.64  # time of the right panel, in units of ε
 STEPS = (0.02, 0.04, 0.08, 0.16)
 PENALTY = {"reshuffle": reshuffled_penalty, "with replacement": replaced_penalty}
 LOOKS = {
@@ -108,7 +108,7 @@ def draw_paths(axes: Axes, found: dict[str, list[Mean]]) -> None:
 def draw_gaps(axes: Axes, found: dict[float, tuple[Mean, Mean]]) -> None:
     """Draw the difference between the two ways of drawing against the step size."""
     fine = np.geomspace(STEPS[0] * 0.8, STEPS[-1] * 1.25, 100)
-    stated = [abs(flow("reshuffle", e, EPOCHS_AT) - flow("with replacement", e, EPOCHS_AT)) for e in fine]
+    stated = [abs(flow("reshuffle", e, AT) - flow("with replacement", e, AT)) for e in fine]
     artists.theory(axes, fine, stated, GAP)
     steps = list(found)
     values = [abs(a.value - b.value) for a, b in found.values()]
@@ -116,7 +116,7 @@ def draw_gaps(axes: Axes, found: dict[float, tuple[Mean, Mean]]) -> None:
     artists.measured(axes, steps, values, GAP, errors)
     artists.slope_triangle(axes, 0.03, min(stated), 1, decades=0.5)
     axes.set(xscale="log", yscale="log", xlabel="step size $\\epsilon$ (units of $w^2/L$)")
-    axes.set(ylabel="difference of the means (units of $w$)", title=f"At the time {EPOCHS_AT}")
+    axes.set(ylabel="difference of the means (units of $w$)", title=f"At the time {AT}")
     axes.set_xticks(STEPS, [f"{e:g}" for e in STEPS])
     axes.set_yticks([0.003, 0.01, 0.03], ["0.003", "0.01", "0.03"])
     axes.minorticks_off()
@@ -130,7 +130,7 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
     paths = {sampling: simulated(sampling, STEP, TIMES, replicas, next(seeds)) for sampling in LOOKS}
     gaps = {}
     for step in STEPS:
-        epochs = round(EPOCHS_AT / (len(X) * step))
+        epochs = round(AT / (len(X) * step))
         one, two = (simulated(sampling, step, [epochs], replicas, next(seeds))[0] for sampling in LOOKS)
         gaps[step] = (one, two)
     with style():
@@ -156,9 +156,9 @@ def caption(paths: dict[str, list[Mean]], gaps: dict[float, tuple[Mean, Mean]], 
         f"Half squared error of y = wx on {len(X)} examples from w = {START:g}, batches of one; lines are flows of "
         f"L + ¼ε·mean|∇Lᵢ|² (random order) and L + ¼ε|∇L|² (with replacement), markers {replicas:,} replicas each with "
         f"bars of 3 standard errors (seed {rng}; {diverged} of {runs:,} runs diverged). The mean paths leave the "
-        f"flow of L by up to {off[0]:.4f} in random order and {off[1]:.4f} with replacement, those of the modified losses "
-        f"by {left[0]:.4f} and {left[1]:.4f}, which is of order ε² and chance. Their difference is the spread of the "
-        f"gradients, descended by orders alone, and falls as ε."
+        f"flow of L by up to {off[0]:.4f} in random order and {off[1]:.4f} with replacement, those of the modified "
+        f"losses by {left[0]:.4f} and {left[1]:.4f}, which is of order ε² and chance. Their difference is the spread "
+        f"of the gradients, descended by orders alone, and falls as ε."
     )
 
 

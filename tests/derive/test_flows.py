@@ -90,7 +90,7 @@ def test_further_symbols_are_kept() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(ArgumentError, match="field: .*polynomials"):
+    with pytest.raises(ArgumentError, match=r"field: .*polynomials"):
         flow(series(sp.Matrix([sp.sin(x)]), length=2), [x])
     with pytest.raises(ArgumentError, match=r"field: got shape \(1, 1\); allowed: shape \(2, 1\)"):
         flow(series(sp.Matrix([x]), length=2), W)

@@ -21,8 +21,8 @@ from sgdtheory.theory.random_instances import polynomial, rational
 
 ε, η, β1, v = symbols.epsilon, symbols.lr, symbols.beta1, symbols.velocity
 δ, r, g1, g2 = symbols.forgetting, symbols.rms, symbols.constant_1, symbols.constant_2
-gap_R, gap_A = symbols.gap_rmsprop, symbols.gap_adam
-bP, PH2Pg1, PH1Pg2 = symbols.preconditioned, symbols.carried_21, symbols.carried_12
+gap_rms, gap_adam = symbols.gap_rmsprop, symbols.gap_adam
+b_p, PH2Pg1, PH1Pg2 = symbols.preconditioned, symbols.carried_21, symbols.carried_12
 Pb = symbols.carried_bracket
 
 FIRST = (δ, 2)
@@ -49,8 +49,8 @@ def adaptive_gaps(values: Case) -> Case:
     rmsprop = RMSProp(η, decay, eps=0)
     adam = Adam(η, β1, decay, eps=0, form="slides")
     return {
-        gap_R: constant_gap(rmsprop, [r**2], values),
-        gap_A: constant_gap(adam, [v, r**2], values),
+        gap_rms: constant_gap(rmsprop, [r**2], values),
+        gap_adam: constant_gap(adam, [v, r**2], values),
     }
 
 
@@ -83,7 +83,7 @@ def _adam(first: sp.Expr, second: sp.Expr) -> sp.Expr:
 
 _BUFFER = β1 * (1 - β1)
 _STATE = β1 * v * (g1 + g2) + (1 - β1) * (g1 * g2 + r**2 * (1 - 2 * β1) + β1 * (g1**2 + g2**2))
-_STATED = {gap_R: η * δ * (g1 - g2) * (r**2 + g1 * g2) / (2 * r**3), gap_A: _adam(_BUFFER, _STATE)}
+_STATED = {gap_rms: η * δ * (g1 - g2) * (r**2 + g1 * g2) / (2 * r**3), gap_adam: _adam(_BUFFER, _STATE)}
 STATE = Claim(
     id="LIE-17",
     slug="lie.adaptive-state",
@@ -101,13 +101,13 @@ STATE = Claim(
     source=BEMENT_2026.where("discussion: β₁ = 0 as a way out; derived here"),
     evidence=(Identity(generic_gaps, FIRST), Property(random_gaps, examples=8, remainder=FIRST)),
     mutants=(
-        Mutant("nothing at first order: β₁ = 0 leaves the bracket", equations(_STATED, {gap_R: sp.S.Zero})),
-        Mutant("sign", equations(_STATED, {gap_R: -_STATED[gap_R]})),
-        Mutant("without the product g1g2", equations(_STATED, {gap_R: η * δ * (g1 - g2) / (2 * r)})),
-        Mutant("without the ½", equations(_STATED, {gap_R: 2 * _STATED[gap_R]})),
-        Mutant("Adam: no effect of the buffer", equations(_STATED, {gap_A: _adam(sp.S.Zero, _STATE)})),
-        Mutant("Adam: buffer alone", equations(_STATED, {gap_A: _adam(_BUFFER, sp.S.Zero)})),
-        Mutant("Adam: as RMSProp in the state", equations(_STATED, {gap_A: _adam(_BUFFER, r**2 + g1 * g2)})),
+        Mutant("nothing at first order: β₁ = 0 leaves the bracket", equations(_STATED, {gap_rms: sp.S.Zero})),
+        Mutant("sign", equations(_STATED, {gap_rms: -_STATED[gap_rms]})),
+        Mutant("without the product g1g2", equations(_STATED, {gap_rms: η * δ * (g1 - g2) / (2 * r)})),
+        Mutant("without the ½", equations(_STATED, {gap_rms: 2 * _STATED[gap_rms]})),
+        Mutant("Adam: no effect of the buffer", equations(_STATED, {gap_adam: _adam(sp.S.Zero, _STATE)})),
+        Mutant("Adam: buffer alone", equations(_STATED, {gap_adam: _adam(_BUFFER, sp.S.Zero)})),
+        Mutant("Adam: as RMSProp in the state", equations(_STATED, {gap_adam: _adam(_BUFFER, r**2 + g1 * g2)})),
     ),
     meanings=meanings(equations(_STATED)),
     note="Where gradients vary, brackets come at η². So the gap falls as η for η ≪ 1 − β₂, and as η² only while "
@@ -129,7 +129,7 @@ def preconditioned_steps(
     columns = {PH2Pg1: -matrix * h2 * matrix * v1, PH1Pg2: -matrix * h1 * matrix * v2}
     columns[Pb] = matrix * (h1 * v2 - h2 * v1)
     return [
-        {bP: gap[i].coeff(ε, 2), **{s: sp.expand(column[i].xreplace(point)) for s, column in columns.items()}}
+        {b_p: gap[i].coeff(ε, 2), **{s: sp.expand(column[i].xreplace(point)) for s, column in columns.items()}}
         for i in range(len(w))
     ]
 
@@ -156,7 +156,7 @@ def random_preconditioner(random: Random) -> list[Case]:
     return cases
 
 
-_FROZEN = equals(bP, PH2Pg1 - PH1Pg2)
+_FROZEN = equals(b_p, PH2Pg1 - PH1Pg2)
 FROZEN = Claim(
     id="LIE-18",
     slug="lie.frozen-preconditioner",
@@ -167,9 +167,9 @@ FROZEN = Claim(
     source=HERE,
     evidence=(Identity(generic_preconditioner), Property(random_preconditioner, examples=1)),
     mutants=(
-        Mutant("P times the bracket", equals(bP, Pb)),
-        Mutant("sum", equals(bP, PH2Pg1 + PH1Pg2)),
-        Mutant("sign", equals(bP, PH1Pg2 - PH2Pg1)),
+        Mutant("P times the bracket", equals(b_p, Pb)),
+        Mutant("sum", equals(b_p, PH2Pg1 + PH1Pg2)),
+        Mutant("sign", equals(b_p, PH1Pg2 - PH2Pg1)),
     ),
     meanings=meanings(_FROZEN),
     note="Brackets measured with plain gradients, as in the source's experiment with Adam, are of other fields than "

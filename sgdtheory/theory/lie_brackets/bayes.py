@@ -88,18 +88,17 @@ def both_orders(belief: Belief, examples: Sequence[Example], forget: sp.Expr = s
 
 
 def generic_orders() -> list[Case]:
-    """The posterior is the prior times both likelihoods, and products commute; in formulas P⁻¹ grows by xxᵀ/σ².
+    """Multiply the prior by both likelihoods: products commute. In formulas P⁻¹ grows by xxᵀ/σ².
 
     So after both examples P⁻¹ + x1x1ᵀ/σ₁² + x2x2ᵀ/σ₂² is the inverse covariance, and that times the mean is
     P⁻¹m + x1y1/σ₁² + x2y2/σ₂², in either order. The gain form is the same (Sherman, Morrison). With the gain
     Pxᵢ/Sᵢ left as it is, the mean's steps are those of SGD on ½eᵢ²/Sᵢ preconditioned by P, and LIE-09 gives the gap.
-    In the plane, with P = 1 (a change of coordinates brings every P there) and everything else arbitrary.
+    In the plane, with P = 1, m = 0 and x1 along the first axis: a change of coordinates brings every case there.
     """
-    belief = Belief(sp.Matrix(sp.symbols("m1:3", real=True)), sp.eye(2))
-    numbers = (
-        (sp.symbols(f"{n}1:3", real=True), sp.Symbol(f"y_{n}"), sp.Symbol(f"v_{n}", positive=True)) for n in "pq"
-    )
-    return both_orders(belief, [Example(sp.Matrix(x), y, v) for x, y, v in numbers])
+    belief = Belief(sp.zeros(2, 1), sp.eye(2))
+    a, b, c, y1, y2 = sp.symbols("a b c y1 y2", real=True)
+    noise_1, noise_2 = sp.symbols("v1 v2", positive=True)
+    return both_orders(belief, [Example(sp.Matrix([a, 0]), y1, noise_1), Example(sp.Matrix([b, c]), y2, noise_2)])
 
 
 def random_orders(random: Random, forget: sp.Expr = sp.S.One) -> list[Case]:

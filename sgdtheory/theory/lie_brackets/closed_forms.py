@@ -30,7 +30,8 @@ Vector = Sequence[sp.Expr]
 
 
 def _coordinates(dimension: int) -> tuple[sp.Symbol, ...]:
-    return sp.symbols(f"w1:{dimension + 1}", real=True)
+    named: tuple[sp.Symbol, ...] = sp.symbols(f"w1:{dimension + 1}", real=True)
+    return named
 
 
 def _named(name: str, size: int) -> sp.Matrix:
@@ -207,7 +208,8 @@ REGRESSION = Claim(
 
 def single_feature(q: sp.Expr, w: Sequence[sp.Symbol], examples: tuple[Vector, Vector], point: Case) -> list[Case]:
     """Bracket ½(y − q(θ)x)² of two examples (x, y)."""
-    found = _bracket(*((y - q * x) ** 2 / 2 for x, y in examples), w)
+    one, other = ((y - q * x) ** 2 / 2 for x, y in examples)
+    found = _bracket(one, other, w)
     slopes = [q.diff(x).xreplace(point) for x in w]
     data = dict(zip((xa, ya, xb, yb), (*examples[0], *examples[1]), strict=True))
     square = sp.Add(*(s**2 for s in slopes))
@@ -245,7 +247,7 @@ FEATURE = Claim(
     statement=_FEATURE,
     assumptions=(given("losses ½(yᵢ − q(θ)xᵢ)², q of class C²"),),
     source=CORLOUER_MACE_2024.where("models linear in the input; the bracket is derived here"),
-    evidence=(Identity(generic_feature), Property(random_feature, examples=2)),
+    evidence=(Identity(generic_feature), Property(random_feature, examples=1)),
     mutants=(
         Mutant("sign", equals(b, xa * xb * (xb * ya - xa * yb) * dq_sq * dq)),
         Mutant("linear in ∇q", equals(b, xa * xb * (xa * yb - xb * ya) * dq)),

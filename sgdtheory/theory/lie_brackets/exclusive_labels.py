@@ -19,7 +19,7 @@ from sgdtheory.sources import BEMENT_2026
 from sgdtheory.symbols import meanings
 from sgdtheory.theory.random_instances import rational
 
-π, pA, pB = symbols.label_chance, symbols.chance_a, symbols.chance_b
+π, p_a, p_b = symbols.label_chance, symbols.chance_a, symbols.chance_b
 excess, no = symbols.label_excess, symbols.impossible
 k, x1, x2 = symbols.inner, symbols.input_1, symbols.input_2
 apart, joint = symbols.bracket_apart, symbols.bracket_joint
@@ -48,8 +48,8 @@ def best_independent() -> Case:
     (best_p,), (best_q,) = (sp.solve(sp.numer(sp.together(loss.diff(s))), s) for s in (p, q))
     least = sp.expand_log(loss.subs({p: best_p, q: best_q}), force=True)
     return {
-        pA: best_p,
-        pB: best_q,
+        p_a: best_p,
+        p_b: best_q,
         excess: sp.expand(least - entropy(π)),
         no: best_p * best_q + (1 - best_p) * (1 - best_q),
     }
@@ -63,10 +63,10 @@ def descend(point: Case) -> Case:
         a, b = math.log(p / (1 - p)) - 4 * (p - chance), math.log(q / (1 - q)) - 4 * (q - 1 + chance)
         p, q = 1 / (1 + math.exp(-a)), 1 / (1 + math.exp(-b))
     lost = float(mean_log_loss(sp.Float(p), sp.Float(q), sp.Float(chance)))
-    return {**point, pA: p, pB: q, excess: lost - float(entropy(sp.Float(chance))), no: p * q + (1 - p) * (1 - q)}
+    return {**point, p_a: p, p_b: q, excess: lost - float(entropy(sp.Float(chance))), no: p * q + (1 - p) * (1 - q)}
 
 
-_INDEPENDENT = {pA: π, pB: 1 - π, excess: entropy(π), no: 2 * π * (1 - π)}
+_INDEPENDENT = {p_a: π, p_b: 1 - π, excess: entropy(π), no: 2 * π * (1 - π)}
 _at = by_name(chance=π)
 EXCLUSIVE = Claim(
     id="LIE-27",
@@ -80,7 +80,7 @@ EXCLUSIVE = Claim(
     mutants=(
         Mutant("the excess is ln 2 at all odds", equations(_INDEPENDENT, {excess: sp.log(2)})),
         Mutant("no excess", equations(_INDEPENDENT, {excess: sp.S.Zero})),
-        Mutant("even odds whatever π", equations(_INDEPENDENT, {pA: sp.Rational(1, 2)})),
+        Mutant("even odds whatever π", equations(_INDEPENDENT, {p_a: sp.Rational(1, 2)})),
         Mutant("a quarter for what cannot be", equations(_INDEPENDENT, {no: π * (1 - π)})),
     ),
     meanings=meanings(equations(_INDEPENDENT)),
@@ -118,7 +118,8 @@ def _softplus(z: sp.Expr) -> sp.Expr:
 
 
 def _at_zero(fields: Sequence[sp.MatrixBase], coordinates: Sequence[sp.Symbol]) -> list[sp.Expr]:
-    bracket = lie_bracket(*fields, coordinates)
+    first, second = fields
+    bracket = lie_bracket(first, second, coordinates)
     return [sp.expand(entry.xreplace(dict.fromkeys(coordinates, sp.S.Zero))) for entry in bracket]
 
 

@@ -145,7 +145,7 @@ def any_linear_optimizer() -> list[Case]:
     w = sp.symbols("w1:3", real=True)
     v1, v2, mean = fields = [descent_field(generic_polynomial(name, w, 2), w) for name in "pqm"]
     known = local(fields, w, dict.fromkeys(w, sp.S.Zero))
-    cases = []
+    cases: list[Case] = []
     for later in range(3):
         ahead = (d1, *sp.symbols(f"d2:{later + 2}", real=True))
         response = Response(ahead, c_end)
@@ -196,7 +196,7 @@ def end_gap_of(
 
 def random_rules(random: Random) -> list[Case]:
     """Swap two steps of each rule among steps on the mean, for random cubic losses in one to three dimensions."""
-    cases = []
+    cases: list[Case] = []
     for rule in (Momentum, EMAMomentum, Nesterov):
         w = sp.symbols(f"w1:{random.randint(1, 3) + 1}", real=True)
         decay = random.choice([sp.Rational(k, 100) for k in (0, 20, 50, 90, 99)])
@@ -228,7 +228,7 @@ ORDER = Claim(
         positive(ε, "step size"),
     ),
     source=HERE,
-    evidence=(Identity(any_linear_optimizer, SECOND), Property(random_rules, examples=2, remainder=SECOND)),
+    evidence=(Identity(any_linear_optimizer, SECOND), Property(random_rules, examples=1, remainder=SECOND)),
     mutants=(
         Mutant("the pair's bracket alone, at full weight", _ends(c_end**2, sp.S.Zero, sp.S.Zero)),
         Mutant("the pair's bracket alone, at its own weight", _ends(_WEIGHTS[0], sp.S.Zero, sp.S.Zero)),

@@ -24,7 +24,7 @@ from sgdtheory.theory.random_instances import polynomial
 
 ε, Δθ, V1, V2 = symbols.epsilon, symbols.position_gap, symbols.field_1, symbols.field_2
 b, c, S, D, F = symbols.bracket, symbols.bending, symbols.nested_sum, symbols.nested_gap, symbols.joint_field
-Δf, fb, fc, fSb = symbols.prediction_gap, symbols.slope_bracket, symbols.slope_bending, symbols.curved_bracket
+Δf, fb, fc, f_curved = symbols.prediction_gap, symbols.slope_bracket, symbols.slope_bending, symbols.curved_bracket
 
 THIRD = (ε, 4)
 """Remainder: formulas that are complete up to ε³."""
@@ -166,7 +166,7 @@ def prediction_of(pair: Pair, prediction: sp.Expr) -> list[Case]:
     columns = {
         fb: row * bracket,
         fc: row * bending,
-        fSb: (v1 + v2).T * sp.hessian(prediction, w) * bracket,
+        f_curved: (v1 + v2).T * sp.hessian(prediction, w) * bracket,
     }
     here = dict(zip(w, pair.point, strict=True))
     return [{Δf: sp.expand(after[0] - after[1]), **{s: entry[0].xreplace(here) for s, entry in columns.items()}}]
@@ -193,7 +193,7 @@ def _prediction(*terms: sp.Expr) -> sp.Basic:
     return equals(Δf, sp.Add(*terms))
 
 
-_PREDICTION_GAP = _prediction(ε**2 * fb, ε**3 * fc / 2, ε**3 * fSb)
+_PREDICTION_GAP = _prediction(ε**2 * fb, ε**3 * fc / 2, ε**3 * f_curved)
 PREDICTION_GAP = Claim(
     id="LIE-23",
     slug="lie.prediction",
@@ -204,11 +204,11 @@ PREDICTION_GAP = Claim(
     source=BEMENT_2026.where("effect on the logits; the next term is derived here"),
     evidence=(Identity(generic_prediction, THIRD), Property(random_prediction, examples=2, remainder=THIRD)),
     mutants=(
-        Mutant("half the bracket", _prediction(ε**2 * fb / 2, ε**3 * fc / 2, ε**3 * fSb)),
-        Mutant("sign", _prediction(-(ε**2) * fb, ε**3 * fc / 2, ε**3 * fSb)),
+        Mutant("half the bracket", _prediction(ε**2 * fb / 2, ε**3 * fc / 2, ε**3 * f_curved)),
+        Mutant("sign", _prediction(-(ε**2) * fb, ε**3 * fc / 2, ε**3 * f_curved)),
         Mutant("f taken as linear", _prediction(ε**2 * fb, ε**3 * fc / 2)),
-        Mutant("curvature of f with ½", _prediction(ε**2 * fb, ε**3 * fc / 2, ε**3 * fSb / 2)),
-        Mutant("no bending of the fields", _prediction(ε**2 * fb, ε**3 * fSb)),
+        Mutant("curvature of f with ½", _prediction(ε**2 * fb, ε**3 * fc / 2, ε**3 * f_curved / 2)),
+        Mutant("no bending of the fields", _prediction(ε**2 * fb, ε**3 * f_curved)),
     ),
     meanings=meanings(_PREDICTION_GAP),
     note="One Jacobian-vector product gives the effect on every output at once.",
