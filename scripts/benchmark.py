@@ -4,9 +4,10 @@ Everybody does the same work in one run (`benchmark_peers/task.py` says what). F
 ours in mean and variance: who disagrees is named and not timed, and the exit status is 1. Then everybody runs once in
 each of several rounds; times are medians over rounds, and ratios are medians of the ratios within a round, so that a
 machine that slows down slows everybody. Ours is compared like with like: with a peer of the same precision of noise,
-where there is one. Peers are optional: one that is not installed is skipped by name.
+where there is one. Peers are optional: one that is not installed is skipped by name. With ``--device gpu`` the works
+that have peers are done on the graphics card, by us, PyTorch and JAX, beside our own kernel on the processor.
 
-    python scripts/benchmark.py [--quick] [--only WORK ...] [--json FILE] [--markdown FILE] [--figure FILE]
+    python scripts/benchmark.py [--quick] [--device gpu] [--only WORK ...] [--json FILE] [--markdown FILE] [...]
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from benchmark_peers import c_peer, ours, task
 from benchmark_peers.fresh_process import DENSE, first_calls
 from benchmark_peers.task import FULL, QUICK, Competitor, Moments, Size
 
+from sgdtheory.errors import ArgumentError
+from sgdtheory.kernels import device as gpu
 from sgdtheory.simulation.provenance import versions
 
 PEERS = {
@@ -42,6 +45,7 @@ PEERS = {
     "torchsde": "torchsde_peer",
     "C": "c_peer",
 }
+ON_A_CARD = ("torch", "jax")
 SIGMAS = 5.5  # of about 200 comparisons in a run, one false alarm in 10⁵ runs
 
 
@@ -92,11 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     agreed = True
     print(machine(), flush=True)
-    for name in options.only or [*WORKS, *STARTS]:
+    everything = [*WORKS, *STARTS] if options.device == "cpu" else [name for name, work in WORKS.items() if work.peers]
+    for name in options.only or everything:
         if name in STARTS:
             found = first_call_rows(name, size)
         else:
-            found, fine = run_work(name, size)
+            found, fine = run_work(name, size, options.device)
             agreed &= fine
         print(text_table(found), flush=True)
         rows += found
@@ -115,10 +120,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", metavar="WORK", choices=[*WORKS, *STARTS], help=", ".join([*WORKS, *STARTS])
     )
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to run; default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a table")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the works that have peers")
-    return parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
+    alone = [name for name in chosen.only or [] if chosen.device == "gpu" and (name in STARTS or not WORKS[name].peers)]
+    if alone:
+        parser.error(f"--device gpu: no peers on a card for {', '.join(alone)}")
+    if chosen.device == "gpu":
+        try:
+            gpu.available()
+        except ArgumentError as error:
+            parser.error(str(error))
+    return chosen
 
 
 def machine() -> str:
@@ -157,14 +172,17 @@ def installed(peer: str) -> bool:
     return c_peer.compiler() is not None if peer == "C" else find_spec(peer) is not None
 
 
-def peers(work: str, size: Size) -> list[Competitor]:
+def peers(work: str, size: Size, device: str = "cpu") -> list[Competitor]:
     """Return the peers who can do the work, and name the others."""
     found = []
     for name, module in PEERS.items():
+        if device == "gpu" and name not in ON_A_CARD:
+            continue
         if not installed(name):
             print(f"skipped: {name} is not there")
             continue
-        found += importlib.import_module(f"benchmark_peers.{module}").competitors(work, size)
+        where = [device] if name in ON_A_CARD else []
+        found += importlib.import_module(f"benchmark_peers.{module}").competitors(work, size, *where)
     return found
 
 
@@ -214,12 +232,14 @@ def _numbers(values: Iterable[float]) -> str:
 # -- how long they take
 
 
-def run_work(name: str, size: Size) -> tuple[list[Row], bool]:
+def run_work(name: str, size: Size, device: str = "cpu") -> tuple[list[Row], bool]:
     """Check and time one work; return its rows, and whether all agreed."""
     work = WORKS[name]
     print(f"\n{name}: {work.title}", flush=True)
-    mine = work.ours(size)
-    everybody = mine + (peers(name, size) if work.peers else [])
+    mine = work.ours(size) if device == "cpu" else ours.on_a_card(name, size)
+    everybody = mine + (peers(name, size, device) if work.peers else [])
+    if device == "gpu":
+        everybody += [c for c in work.ours(size) if DEFAULT not in c.who]
     count = {c: c.replicas or enough(c, size) for c in everybody}
     kept = agree(everybody, [count[c] for c in everybody]) if work.same_law else everybody
     if not work.same_law:

@@ -16,13 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import sgdtheory as sgd
-from sgdtheory.derive.moments import covariance_step, quadratic_mean
-from sgdtheory.measure.allocation import allocate, residual
+from sgdtheory.derive.moments import covariance_step
 from sgdtheory.plots import artists
 from sgdtheory.plots.artists import Look
 from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, save, style
-from sgdtheory.theory import loss_change_allocation as lca
+from sgdtheory.theory.loss_change_allocation.expectations import B, mean_allocations, η
 
 HESSIAN = sp.Matrix([[1, sp.Rational(4, 5)], [sp.Rational(4, 5), 1]])
 COVARIANCE = sp.diag(4, sp.Rational(1, 4))
@@ -53,13 +52,10 @@ def simulate(replicas: int, steps: int, rng: int) -> Measured:
     run = sgd.simulate(
         problem(), sgd.SGD(lr=LR), steps=steps, replicas=replicas, init=START, batch_size=BATCH_SIZE, rng=rng
     )
-    loss = sgd.numeric_loss(problem())
-    true = allocate(run.w.values, loss.gradient, nodes=1)  # one node is exact for a quadratic
-    batch_gradient = run.w.diff("step").values / -float(LR)
-    naive = sp.lambdify(lca.G, lca.naive_allocation().subs(lca.η, LR))(batch_gradient)
-    losses = loss.value(run.w.values)
-    miss = float(np.abs(residual(true, losses)).max())
-    return Measured(naive, true, miss, float((losses[:, -1] - losses[:, 0]).mean()), run.attrs["diverged"])
+    table = sgd.lca(run, problem(), "exact")
+    change = table.loss_after[:, -1] - table.loss_before[:, 0]
+    miss = float(np.abs(table.residual).max())
+    return Measured(table.naive.values, table.allocation.values, miss, float(change.mean()), run.attrs["diverged"])
 
 
 def predicted(steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -68,25 +64,14 @@ def predicted(steps: int) -> tuple[np.ndarray, np.ndarray]:
     entries = [m[0, 0], m[0, 1], m[1, 1]]
     after = covariance_step(problem(), sgd.SGD(lr=LR), BATCH_SIZE, m)  # the minimum is at 0: E wwᵀ has the same map
     advance = sp.lambdify(entries, [after[0, 0], after[0, 1], after[1, 1]])
-    means = sp.lambdify(entries, [mean_allocations(i, HESSIAN * m * HESSIAN) for i in (0, 1)])
+    parts = [mean_allocations(i, HESSIAN, COVARIANCE, HESSIAN * m * HESSIAN) for i in (0, 1)]
+    means = sp.lambdify(entries, [[part.subs({η: LR, B: BATCH_SIZE}) for part in pair] for pair in parts])
     moment, rows = [START[0] ** 2, START[0] * START[1], START[1] ** 2], []
     for _ in range(steps):
         rows.append(means(*moment))
         moment = advance(*moment)
     naive, true = np.moveaxis(np.array(rows, dtype=float), 2, 0)
     return naive, true
-
-
-def mean_allocations(i: int, gradient_moment: sp.Matrix) -> tuple[sp.Expr, sp.Expr]:
-    """Return the mean naive and true allocation to coordinate i, given E ggᵀ of the full gradient."""
-    j = 1 - i
-    values = dict(zip(lca.H_i, (HESSIAN[i, i], HESSIAN[i, j], 0), strict=True))
-    values |= dict(zip(lca.Σ_i, (COVARIANCE[i, i], COVARIANCE[i, j], 0), strict=True))
-    values |= {lca.η: LR, lca.B: BATCH_SIZE, lca.g[2]: 0}
-    order = [i, j]
-    naive = quadratic_mean(lca.naive_allocation(), [lca.G], sp.Matrix([[gradient_moment[i, i] + lca.Σ_ii / lca.B]]))
-    curvature = quadratic_mean(lca.expected_curvature_term(), lca.g[:2], gradient_moment.extract(order, order))
-    return naive.subs(values), (naive + lca.expected_minibatch_term() + curvature).subs(values)
 
 
 def draw_means(axes: Axes, runs: Measured) -> None:

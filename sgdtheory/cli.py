@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     kernel.add_argument("--coordinates", default="w", help="its coordinates, comma-separated (default w)")
     kernel.add_argument("--noise-std", type=float, default=1.0, help="its gradient noise (default 1)")
     kernel.add_argument("--optimizer", default="sgd", help="sgd, momentum, ema-momentum or nesterov")
-    kernel.add_argument("--target", default="numba", help="numba or python")
+    kernel.add_argument("--target", default="numba", help="numba, python or cuda")
     kernel.set_defaults(run=_kernel)
 
     info = commands.add_parser("info", help="versions, kernel cache, processors")
@@ -127,8 +127,8 @@ def _kernel(options: argparse.Namespace) -> int:
 
 
 def _info(options: argparse.Namespace) -> int:
+    from sgdtheory.execution import worker_count
     from sgdtheory.kernels.build import cache_folder
-    from sgdtheory.simulation.execution import worker_count
     from sgdtheory.simulation.provenance import versions
 
     folder = cache_folder()

@@ -116,3 +116,30 @@ VARCHENKO_1976 = Source("Varchenko", 1976, "Newton polyhedra and estimation of o
 LAU_2023 = Source(
     "Lau, Furman, Wang, Murfet, Wei", 2023, "The local learning coefficient: a singularity-aware complexity measure"
 )
+HAUSDORFF_1906 = Source("Hausdorff", 1906, "Die symbolische Exponentialformel in der Gruppentheorie")
+BARRETT_DHERIN_2021 = Source("Barrett, Dherin", 2021, "Implicit gradient regularization", "ICLR")
+SMITH_2021 = Source(
+    "Smith, Dherin, Barrett, De",
+    2021,
+    "On the origin of implicit regularization in stochastic gradient descent",
+    "ICLR",
+)
+DHERIN_2023 = Source("Dherin", 2023, "Implicit biases in multitask and continual learning", "arXiv:2311.00235")
+KALMAN_1960 = Source("Kalman", 1960, "A new approach to linear filtering and prediction problems")
+LI_2018 = Source(
+    "Li, Xu, Taylor, Studer, Goldstein", 2018, "Visualizing the loss landscape of neural nets", "NeurIPS; its code"
+)
+WILD_2018 = Source("Wild", 2018, "Summary of Visualizing the loss landscape of neural nets", "ShortScience")
+ANTOGNINI_2018 = Source(
+    "Antognini, Sohl-Dickstein", 2018, "PCA of high dimensional random walks with comparison to neural network training"
+)
+WAN_2021 = Source(
+    "Wan, Zhu, Zhang, Sun", 2021, "Spherical motion dynamics: learning dynamics of normalized neural network", "NeurIPS"
+)
+DINH_2017 = Source("Dinh, Pascanu, Bengio, Bengio", 2017, "Sharp minima can generalize for deep nets", "ICML")
+BOTTCHER_WHEELER_2024 = Source(
+    "Böttcher, Wheeler",
+    2024,
+    "Visualizing high-dimensional loss landscapes with Hessian directions",
+    "arXiv:2208.13219",
+)

@@ -111,12 +111,12 @@ noise_variance = _define(
     "noise_variance", "Sigma_ii", "variance Σᵢᵢ of one example's gradient, coordinate i", "L²/θ²", nonnegative=True
 )
 minibatch_term = _define(
-    "minibatch_term", "T_mb", "mean of Δᵢ(gᵢ − Gᵢ): minibatch against full gradient", "L", real=True
+    "minibatch_term", "T_mb", "minibatch against full gradient, Δᵢ(gᵢ − Gᵢ), or its mean over batches", "L", real=True
 )
 curvature_term = _define(
     "curvature_term",
     "T_curv",
-    "mean of Δᵢ(ḡᵢ − gᵢ): gradient along the step against gradient at its start",
+    "gradient along the step against gradient at its start, Δᵢ(ḡᵢ − gᵢ), or its mean over batches",
     "L",
     real=True,
 )
@@ -461,6 +461,78 @@ first_step_slides = _define("first_step_slides", "d_1", "first step of Adam on t
 first_step_torch = _define("first_step_torch", "d_1p", "first step of Adam with bias correction", "θ", real=True)
 step_rmsprop = _define("step_rmsprop", "d_R", "t-th step of RMSProp along a constant gradient", "θ", real=True)
 step_adam = _define("step_adam", "d_A", "t-th step of the slides' Adam along a constant gradient", "θ", real=True)
+# loss change allocation: causes
+batch_gradient = _define("batch_gradient", "G_i", "minibatch gradient of the step, coordinate i", "L/θ", real=True)
+start_gradient = _define(
+    "start_gradient", "g_0i", "gradient of the loss where the step starts, coordinate i", "L/θ", real=True
+)
+segment_gradient = _define("segment_gradient", "gbar_i", "mean gradient along the step, coordinate i", "L/θ", real=True)
+rule_gradient = _define(
+    "rule_gradient", "gQ_i", "mean gradient along the step as a quadrature rule has it, coordinate i", "L/θ", real=True
+)
+naive_part = _define("naive_part", "A_naive", "naive allocation of a step to coordinate i", "L", real=True)
+measured_part = _define("measured_part", "A_Q", "allocation to coordinate i, by a quadrature rule", "L", real=True)
+decay_term = _define("decay_term", "T_wd", "part of a naive allocation's error owed to weight decay", "L", real=True)
+optimizer_term = _define("optimizer_term", "T_opt", "the part owed to the optimizer", "L", real=True)
+quadrature_term = _define("quadrature_term", "T_quad", "the part owed to the quadrature rule", "L", real=True)
+# loss change allocation: paths
+allotted = _define("allotted", "A_sum", "sum of the allocations to all parameters", "L", real=True)
+first_order = _define("first_order", "A_first", "sum of gradient at the start times move", "L", real=True)
+loss_change = _define("loss_change", "dL", "loss at the end less loss at the start", "L", real=True)
+path_power = _define("path_power", "n_path", "exponent n of the path (t, t^n)", "1", positive=True, integer=True)
+path_part_1 = _define("path_part_1", "A_x", "allocation to x along that path, loss xy", "L", real=True)
+path_part_2 = _define("path_part_2", "A_y", "allocation to y along that path, loss xy", "L", real=True)
+loop_part = _define("loop_part", "A_loop", "allocation to x around a rectangle", "L", real=True)
+corner_difference = _define("corner_difference", "L_xy", "∫∫ ∂ₓ∂ᵧL over the rectangle", "L", real=True)
+# loss change allocation: one cause alone
+alone_decay = _define("alone_decay", "A_wd", "an allocation with weight decay as the only cause", "L", real=True)
+alone_optimizer = _define("alone_optimizer", "A_opt", "the same with momentum alone", "L", real=True)
+alone_minibatch = _define("alone_minibatch", "A_mb", "the same with a minibatch alone", "L", real=True)
+alone_curvature = _define("alone_curvature", "A_curv", "the same with curvature alone", "L", real=True)
+alone_quadrature = _define("alone_quadrature", "A_quad", "the same with a quadrature rule alone", "L", real=True)
+oscillation = _define("oscillation", "u_osc", "ηh − 2, the excess over the edge of stability", "1", positive=True)
+above_edge = _define("above_edge", "A_above", "allocation of a step with ηh = 2 + u", "L", real=True)
+below_edge = _define("below_edge", "A_below", "allocation of a step with ηh = 2/(1 + u)", "L", real=True)
+step_curvature = _define(
+    "step_curvature",
+    "h_step",
+    "mean curvature of a step, 2∫(1 − s)L''(θ + sΔ) ds over [0, 1]",
+    "L/θ²",
+    real=True,
+)
+# loss change allocation: quadrature
+degree_left = _define("degree_left", "p_left", "degree to which the left end's rule is exact", "1", real=True)
+degree_middle = _define("degree_middle", "p_mid", "the same for the midpoint rule", "1", real=True)
+degree_trapezoid = _define("degree_trapezoid", "p_trap", "the same for the trapezoidal rule", "1", real=True)
+degree_simpson = _define("degree_simpson", "p_simpson", "the same for Simpson's rule", "1", real=True)
+degree_boole = _define("degree_boole", "p_boole", "the same for Boole's rule", "1", real=True)
+degree_gauss = _define("degree_gauss", "p_gauss", "the same for Gauss–Legendre with n nodes", "1", real=True)
+nodes = _define("nodes", "n_nodes", "nodes of a Gauss–Legendre rule", "1", positive=True, integer=True)
+parts = _define("parts", "n_parts", "equal parts a step is cut into", "1", positive=True, integer=True)
+width = _define("width", "h_part", "length of a part of a step, 1/n", "1", positive=True)
+error_trapezoid = _define("error_trapezoid", "E_trap", "error of the trapezoidal rule in n parts on s²", "1", real=True)
+error_simpson = _define("error_simpson", "E_simpson", "error of Simpson's rule in n parts on s⁴", "1", real=True)
+error_boole = _define("error_boole", "E_boole", "error of Boole's rule in n parts on s⁶", "1", real=True)
+error_gauss_2 = _define(
+    "error_gauss_2", "E_gauss2", "error of Gauss's rule of 2 nodes in n parts on s⁴", "1", real=True
+)
+error_smooth = _define("error_smooth", "E_smooth", "error of a rule on n parts, times nᵐ", "L/θ", real=True)
+error_order = _define("error_order", "m_rule", "first degree that a rule misses", "1", positive=True, integer=True)
+error_leading = _define("error_leading", "e_rule", "by how much a rule misses sᵐ", "1", real=True)
+slope_change = _define(
+    "slope_change", "dg_m", "derivative m − 1 of the gradient along the step, end less start", "L/θ", real=True
+)
+# loss change allocation: the long run, and who helps
+aligned_part = _define(
+    "aligned_part", "A_axis", "long-run mean allocation to a coordinate along an axis of the Hessian", "L", real=True
+)
+return_part = _define("return_part", "A_back", "allocation to coordinate i of the step back", "L", real=True)
+help_probability = _define("help_probability", "P_help", "probability that an allocation is negative", "1", real=True)
+help_floor = _define("help_floor", "P_floor", "the same for the smallest batches, B → 0", "1", real=True)
+step_correlation = _define(
+    "step_correlation", "rho_uv", "correlation of a coordinate's move and its gradient amid the step", "1", real=True
+)
+step_scale = _define("step_scale", "D_uv", "E u² E v² of that move and that gradient", "L²", real=True)
 
 # degenerate landscapes: gradient noise of models f(w, x) = q(w)·x
 degree_1 = _define("degree_1", "k_1", "degree along the first coordinate", "1", positive=True)
@@ -525,6 +597,132 @@ divergence_factor = _define(
 )
 noise_ratio = _define("noise_ratio", "c_H", "gradient noise over curvature, Σ = cH", "L", positive=True)
 
+
+# Lie brackets: one component of each vector, at θ; c = [v1, v2] where a bracket is meant
+bracket_21 = _define("bracket_21", "b21", "[v2, v1]", "L²/θ³", real=True)
+bracket_13 = _define("bracket_13", "b13", "[v1, v3]", "L²/θ³", real=True)
+bracket_23 = _define("bracket_23", "b23", "[v2, v3]", "L²/θ³", real=True)
+weight_1 = _define("weight_1", "alpha_1", "weight of v1", "1", real=True)
+weight_2 = _define("weight_2", "alpha_2", "weight of v2", "1", real=True)
+bracket_weighted = _define("bracket_weighted", "b_mix", "[α₁v1 + α₂v2, v3]", "L²/θ³", real=True)
+nested_1 = _define("nested_1", "b1_23", "[v1, [v2, v3]]", "L³/θ⁵", real=True)
+nested_12 = _define("nested_12", "b12_3", "[[v1, v2], v3]", "L³/θ⁵", real=True)
+nested_2 = _define("nested_2", "b2_13", "[v2, [v1, v3]]", "L³/θ⁵", real=True)
+batch_bracket = _define(
+    "batch_bracket", "b_AB", "bracket of two batches, each the mean of its fields", "L²/θ³", real=True
+)
+pair_brackets = _define("pair_brackets", "b_pairs", "sum of the brackets of all pairs", "L²/θ³", real=True)
+batch_a = _define("batch_a", "n_A", "examples in batch A", "n", positive=True, integer=True)
+batch_b = _define("batch_b", "n_B", "examples in batch B", "n", positive=True, integer=True)
+hessian_ba = _define("hessian_ba", "HBgA", "Hessian of batch B times gradient of batch A", "L²/θ³", real=True)
+hessian_ab = _define("hessian_ab", "HAgB", "Hessian of batch A times gradient of batch B", "L²/θ³", real=True)
+products = _define("products", "N_Hg", "Hessian-vector products of single examples that were used", "1", real=True)
+nested_sum = _define("nested_sum", "b_S", "((v1 + v2)·∇)c + (c·∇)(v1 + v2), c = [v1, v2]", "L³/θ⁵", real=True)
+nested_gap = _define("nested_gap", "b_D", "[v1 − v2, [v1, v2]]", "L³/θ⁵", real=True)
+joint_field = _define(
+    "joint_field", "F_12", "field that flows as v1 and then v2 do, each for a time ε", "L/θ", real=True
+)
+prediction_gap = _define("prediction_gap", "df", "prediction after examples 1, 2 minus that after 2, 1", "1", real=True)
+slope_bracket = _define("slope_bracket", "fb", "∇f·[v1, v2]", "L²/θ⁴", real=True)
+slope_bending = _define("slope_bending", "fc", "∇f·(v2''(v1, v1) − v1''(v2, v2))", "L³/θ⁶", real=True)
+curved_bracket = _define("curved_bracket", "fSb", "(v1 + v2)·∇²f [v1, v2]", "L³/θ⁶", real=True)
+bracket_norm = _define("bracket_norm", "norm_b", "‖[v1, v2]‖", "L²/θ³", nonnegative=True)
+gradient_norm_1 = _define("gradient_norm_1", "norm_g1", "‖g1‖", "L/θ", nonnegative=True)
+gradient_norm_2 = _define("gradient_norm_2", "norm_g2", "‖g2‖", "L/θ", nonnegative=True)
+hessian_norm_1 = _define("hessian_norm_1", "norm_H1", "‖H1‖, its largest |eigenvalue|", "L/θ²", nonnegative=True)
+hessian_norm_2 = _define("hessian_norm_2", "norm_H2", "‖H2‖, its largest |eigenvalue|", "L/θ²", nonnegative=True)
+
+# brackets in closed form
+double_pull = _define("double_pull", "HHc", "H²(c2 − c1), c1 and c2 the minima", "L²/θ³", real=True)
+bracket_along = _define("bracket_along", "cb", "(c2 − c1)·[v1, v2]", "L²/θ²", real=True)
+pull_square = _define("pull_square", "Hc_sq", "|H(c2 − c1)|²", "L²/θ²", nonnegative=True)
+twisted = _define("twisted", "HHw", "(H2H1 − H1H2)(θ − a), a the shared minimum", "L²/θ³", real=True)
+inner = _define("inner", "k_12", "x1·x2 (Bayes: x1·P x2)", "1", real=True)
+residual_1 = _define("residual_1", "e_1", "x1·θ − y1", "1", real=True)
+residual_2 = _define("residual_2", "e_2", "x2·θ − y2", "1", real=True)
+input_1 = _define("input_1", "x1_i", "input of example 1 (Bayes: P x1)", "1", real=True)
+input_2 = _define("input_2", "x2_i", "input of example 2 (Bayes: P x2)", "1", real=True)
+spread_1 = _define("spread_1", "S_1", "variance of y1 before it is seen", "1", positive=True)
+spread_2 = _define("spread_2", "S_2", "variance of y2 before it is seen", "1", positive=True)
+mean_gap = _define("mean_gap", "dm", "posterior mean after examples 1, 2 minus that after 2, 1", "θ", real=True)
+covariance_gap = _define("covariance_gap", "dP", "the same for the posterior covariance", "θ²", real=True)
+frozen_gap = _define("frozen_gap", "dm_0", "the same for the mean when the covariance stays P", "θ", real=True)
+data_1 = _define("data_1", "x_a", "scalar input of example 1", "1", real=True)
+data_2 = _define("data_2", "x_b", "scalar input of example 2", "1", real=True)
+label_1 = _define("label_1", "y_a", "label of example 1", "1", real=True)
+label_2 = _define("label_2", "y_b", "label of example 2", "1", real=True)
+feature_slope = _define("feature_slope", "dq_i", "∂q/∂θ", "1", real=True)
+feature_square = _define("feature_square", "dq_sq", "|∇q|²", "1", nonnegative=True)
+label_chance = _define("label_chance", "pi_A", "probability that the label is A", "1", positive=True)
+chance_a = _define("chance_a", "chance_A", "probability of A in the best independent model", "1", real=True)
+chance_b = _define("chance_b", "chance_B", "probability of B in the best independent model", "1", real=True)
+label_excess = _define("label_excess", "D_KL", "its mean log loss less the labels' entropy", "1", real=True)
+impossible = _define("impossible", "P_no", "probability it gives to both labels or neither", "1", real=True)
+bracket_apart = _define(
+    "bracket_apart", "b_ind", "bracket of the two examples, weights of A, independent model", "1", real=True
+)
+bracket_joint = _define("bracket_joint", "b_soft", "the same, model with one softmax over A and B", "1", real=True)
+
+# order of examples and optimizers with a memory
+response_first = _define("response_first", "d_one", "move of the next gradient's point by a unit push", "1", real=True)
+response_end = _define("response_end", "c_end", "move of the end by a unit push", "1", real=True)
+response_rest = _define(
+    "response_rest", "rho_T", "c_∞ less the move of the gradient's point T + 1 steps later", "1", real=True
+)
+end_gap = _define(
+    "end_gap", "dend", "where θ comes to rest after 1, 2 and T mean steps minus the same with 2, 1", "θ", real=True
+)
+mean_bracket = _define("mean_bracket", "b_mean", "[v̄, v2 − v1], v̄ the field of the mean loss", "L²/θ³", real=True)
+mean_carried = _define("mean_carried", "k_mean", "((v2 − v1)·∇)v̄", "L²/θ³", real=True)
+forgetting = _define("forgetting", "delta_2", "1 − β₂", "1", positive=True)
+rms = _define("rms", "s_root", "√s, root of the running mean of squared gradients", "L/θ", positive=True)
+constant_1 = _define("constant_1", "g_1", "constant gradient of example 1", "L/θ", real=True)
+constant_2 = _define("constant_2", "g_2", "constant gradient of example 2", "L/θ", real=True)
+gap_rmsprop = _define("gap_rmsprop", "dtheta_R", "the position gap of RMSProp", "θ", real=True)
+gap_adam = _define("gap_adam", "dtheta_A", "the position gap of Adam without bias correction", "θ", real=True)
+preconditioned = _define("preconditioned", "b_P", "bracket of the fields Pv1 and Pv2", "θ", real=True)
+carried_bracket = _define("carried_bracket", "Pb", "P [v1, v2]", "θ", real=True)
+carried_21 = _define("carried_21", "PH2Pg1", "P H2 P g1", "θ", real=True)
+carried_12 = _define("carried_12", "PH1Pg2", "P H1 P g2", "θ", real=True)
+
+# modified fields and random order, one component
+mean_path = _define("mean_path", "D_path", "mean move in n steps, one epoch in random order", "θ", real=True)
+mean_path_replaced = _define(
+    "mean_path_replaced", "D_drawn", "mean move in n steps, drawn with replacement", "θ", real=True
+)
+flow_path = _define("flow_path", "F_path", "move of the modified loss's flow in the time nε", "θ", real=True)
+mean_descent = _define("mean_descent", "vbar", "field of the mean loss", "L/θ", real=True)
+slope_square = _define("slope_square", "dg_sq", "∂|ḡ|²/∂θ, ḡ the gradient of the mean loss", "L²/θ³", real=True)
+slope_squares = _define("slope_squares", "dgi_sq", "∂(mean of |gᵢ|²)/∂θ", "L²/θ³", real=True)
+slope_spread = _define("slope_spread", "dgi_var", "∂(mean of |gᵢ − ḡ|²)/∂θ", "L²/θ³", real=True)
+modified_1 = _define("modified_1", "f_1", "first correction of the modified field", "L²/θ³", real=True)
+modified_2 = _define("modified_2", "f_2", "second correction of the modified field", "L³/θ⁵", real=True)
+hessian_gradient = _define("hessian_gradient", "Hg_i", "H g", "L²/θ³", real=True)
+hessian_twice = _define("hessian_twice", "HHg_i", "H H g", "L³/θ⁵", real=True)
+third_gradient = _define("third_gradient", "Tgg_i", "∇³L(g, g)", "L³/θ⁵", real=True)
+modified_sequence = _define(
+    "modified_sequence", "f_seq", "correction for steps on 1 and then 2, time ε", "L²/θ³", real=True
+)
+modified_sum = _define("modified_sum", "f_sum", "correction for one step on L1 + L2", "L²/θ³", real=True)
+modified_both = _define("modified_both", "f_both", "correction for the mean over both orders", "L²/θ³", real=True)
+slope_own = _define("slope_own", "dg_own", "∂(|g1|² + |g2|²)/∂θ", "L²/θ³", real=True)
+slope_cross = _define("slope_cross", "dg_cross", "∂(g1·g2)/∂θ", "L²/θ³", real=True)
+bracket_curl = _define("bracket_curl", "curl_b", "∂b_i/∂θ_j − ∂b_j/∂θ_i of the bracket b", "L²/θ⁴", real=True)
+hessian_commutator = _define("hessian_commutator", "HH_ij", "entry i, j of H2H1 − H1H2", "L²/θ⁴", real=True)
+share_heavy = _define("share_heavy", "p_HB", "share of the pair's own bracket in the end, heavy ball", "1", real=True)
+share_averaged = _define("share_averaged", "p_EMA", "the same for averaged momentum", "1", real=True)
+share_ahead = _define("share_ahead", "p_NAG", "the same for Nesterov momentum", "1", real=True)
+
+# brackets through the residuals, one component of each vector at θ; m is the margin (log odds of the right label) or,
+# for squared errors, the error itself
+doubt_1 = _define("doubt_1", "wrong_1", "probability given to the wrong label of example 1", "1", real=True)
+doubt_2 = _define("doubt_2", "wrong_2", "probability given to the wrong label of example 2", "1", real=True)
+error_1 = _define("error_1", "err_1", "what the model says of example 1 minus what it should", "1", real=True)
+error_2 = _define("error_2", "err_2", "what the model says of example 2 minus what it should", "1", real=True)
+margin_slope_1 = _define("margin_slope_1", "u_1", "∂m1/∂θ", "1/θ", real=True)
+margin_slope_2 = _define("margin_slope_2", "u_2", "∂m2/∂θ", "1/θ", real=True)
+margin_inner = _define("margin_inner", "u_12", "∇m1·∇m2", "1/θ²", real=True)
+margin_bracket = _define("margin_bracket", "b_m", "[∇m1, ∇m2]", "1/θ³", real=True)
 # dynamics on degenerate landscapes
 zero_order = _define("zero_order", "k_z", "order of the zero of Q: the loss grows as w^(2k)", "1", positive=True)
 steepness = _define("steepness", "c_L", "factor of w^(2k) in the loss", "L/θ^(2k)", positive=True)
@@ -587,3 +785,92 @@ gradient_line = _define("gradient_line", "E_I", "∇I·∇|∇Q|², I what gradi
 residual_square = _define("residual_square", "r_sq", "mean of the square of x(Qx − y)", "L²/Q²", positive=True)
 curvature_margin = _define("curvature_margin", "m_b", "1/η less that mean second derivative", "L/θ²", positive=True)
 crisis_lr = _define("crisis_lr", "eta_c", "learning rate at which gradient descent leaves by itself", "θ²/L", real=True)
+
+# slices of a loss, and trajectories on planes
+layer_factor = _define("layer_factor", "c_l", "factor of the first layer's weights", "1", positive=True)
+sum_before = _define("sum_before", "z_0", "what a unit of the first layer receives", "1", real=True)
+sum_after = _define("sum_after", "z_1", "the same, weights rescaled", "1", real=True)
+output_before = _define("output_before", "f_0", "an output of the network", "1", real=True)
+output_after = _define("output_after", "f_1", "the same output, weights rescaled", "1", real=True)
+slice_before = _define("slice_before", "S_0", "an output, or the loss, at α along the direction", "1 or L", real=True)
+slice_after = _define("slice_after", "S_1", "the same on the slice through the rescaled weights", "1 or L", real=True)
+slice_stretched = _define("slice_stretched", "S_c", "the same at α/c before the rescaling", "1 or L", real=True)
+filter_move = _define("filter_move", "d_f_sq", "squared length of a filter's part of the direction", "θ²", real=True)
+filter_square = _define("filter_square", "w_f_sq", "squared length of that filter's weights", "θ²", real=True)
+row_after = _define("row_after", "w_row_sq", "squared length of a row, neurons before it rescaled", "θ²", real=True)
+row_weight_1 = _define("row_weight_1", "w_r1", "first weight of that row, before", "θ", real=True)
+row_weight_2 = _define("row_weight_2", "w_r2", "second weight of that row, before", "θ", real=True)
+neuron_factor_1 = _define("neuron_factor_1", "c_n1", "factor of the first neuron", "1", positive=True)
+neuron_factor_2 = _define("neuron_factor_2", "c_n2", "factor of the second neuron", "1", positive=True)
+radial_slope = _define("radial_slope", "wg", "w·g, slope of the loss along the weights", "L", real=True)
+gradient_scaled = _define("gradient_scaled", "g_i_k", "gradient at kw, one coordinate", "L/θ", real=True)
+hessian_radial = _define("hessian_radial", "Hw_i", "Hessian times the weights, one coordinate", "L/θ", real=True)
+hessian_scaled = _define("hessian_scaled", "H_ij_k", "the same entry at kw", "L/θ²", real=True)
+tangent_size = _define("tangent_size", "Gamma", "|w||g|, which the length of w does not change", "L", positive=True)
+norm_square = _define("norm_square", "w_eq_sq", "|w|² that a step does not change", "θ²", real=True)
+norm_multiplier = _define("norm_multiplier", "m_eq", "derivative there of |w|² after a step", "1", real=True)
+turn_cosine = _define("turn_cosine", "cos_phi", "cosine of the angle a step turns w by, at that |w|", "1", real=True)
+turn_tangent = _define("turn_tangent", "tan_phi_sq", "squared tangent of that angle", "1", real=True)
+shrink_fixed = _define("shrink_fixed", "l_eta", "log of the factor an epoch of decay leaves of w, lr η", "1", real=True)
+shrink_scaled = _define("shrink_scaled", "l_Beta", "the same at the learning rate Bη₁", "1", real=True)
+decay_gap = _define("decay_gap", "d_2B", "w after a step at 2Bη₁ less after two at Bη₁, over w", "1", real=True)
+trajectory_points = _define("trajectory_points", "T_p", "points of a trajectory", "1", positive=True, integer=True)
+component = _define("component", "k_p", "number of a principal component", "1", positive=True, integer=True)
+gram_eigenvalue = _define(
+    "gram_eigenvalue",
+    "lambda_k",
+    "k-th eigenvalue of a trajectory's Gram matrix, a step's mean square 1",
+    "1",
+    real=True,
+)
+gram_trace = _define("gram_trace", "lambda_sum", "sum of these eigenvalues", "1", real=True)
+share_limit = _define("share_limit", "p_k", "share of the k-th in the sum, for very many points", "1", real=True)
+gram_entry = _define("gram_entry", "G_ab", "entry of the centred Gram matrix of a trajectory", "θ²", real=True)
+gram_moved = _define("gram_moved", "G_ab_last", "the same, the last point subtracted first", "θ²", real=True)
+scatter_about_last = _define(
+    "scatter_about_last", "G_last", "Gram entry about the last point, not centred", "θ²", real=True
+)
+lag_correlation = _define("lag_correlation", "rho_1", "correlation of successive points, 0 < ρ < 1", "1", positive=True)
+phase_odd = _define("phase_odd", "omega_odd", "phase a step of a component odd in time", "1", real=True)
+phase_even = _define("phase_even", "omega_even", "phase a step of a component even in time", "1", real=True)
+gram_odd = _define("gram_odd", "lambda_odd", "Gram eigenvalue of the odd component, variance 1", "1", real=True)
+gram_even = _define("gram_even", "lambda_even", "Gram eigenvalue of the even component, variance 1", "1", real=True)
+edge_odd = _define("edge_odd", "e_odd", "what the last point leaves over, odd component; 0", "1", real=True)
+edge_even = _define("edge_even", "e_even", "what the last point leaves over, even component; 0", "1", real=True)
+chain_correlation = _define("chain_correlation", "C_1", "correlation of successive iterates of SGD", "1", real=True)
+slice_mean = _define("slice_mean", "E_q", "mean of the curvature δᵀHδ of a random slice", "L", real=True)
+slice_variance = _define("slice_variance", "V_q", "variance of the curvature of a random slice", "L²", real=True)
+cross_mean = _define("cross_mean", "E_x", "mean of δᵀHη, the mixed curvature of a random plane", "L", real=True)
+cross_variance = _define("cross_variance", "V_x", "variance of the mixed curvature of a random plane", "L²", real=True)
+unit_mean = _define("unit_mean", "E_u", "mean of the curvature along a random unit vector", "L/θ²", real=True)
+unit_variance = _define(
+    "unit_variance", "V_u", "variance of the curvature along a random unit vector", "L²/θ⁴", real=True
+)
+hessian_trace = _define("hessian_trace", "tr_H", "trace of the Hessian", "L/θ²", real=True)
+hessian_square = _define("hessian_square", "tr_H2", "trace of the squared Hessian, ‖H‖_F²", "L²/θ⁴", nonnegative=True)
+filter_square_2 = _define("filter_square_2", "w_f2_sq", "squared length of a second filter", "θ²", real=True)
+filter_trace = _define("filter_trace", "tr_H_f", "trace of the Hessian's block of the first filter", "L/θ²", real=True)
+filter_trace_2 = _define("filter_trace_2", "tr_H_f2", "trace of the second filter's block", "L/θ²", real=True)
+filter_size = _define("filter_size", "n_f", "weights of a filter", "1", positive=True)
+filter_mean = _define("filter_mean", "E_f", "mean curvature of a filter-normalised random slice", "L", real=True)
+descent_curvature = _define("descent_curvature", "m_down", "minus the negative curvature", "L/θ²", positive=True)
+pairs = _define(
+    "pairs", "n_2", "half the number of directions of positive curvature", "1", nonnegative=True, integer=True
+)
+hidden_first = _define(
+    "hidden_first", "P_h1", "probability that a slice curves upwards, two such directions", "1", real=True
+)
+hidden_growth = _define("hidden_growth", "P_hn", "what two more directions add after 2n of them", "1", real=True)
+end_largest = _define(
+    "end_largest", "lambda_a", "eigenvalue of largest absolute value", "L/θ²", nonzero=True, real=True
+)
+end_other = _define("end_other", "lambda_b", "the eigenvalue farthest from it", "L/θ²", real=True)
+end_found = _define("end_found", "lambda_found", "what the shifted iteration returns for it", "L/θ²", real=True)
+shift_margin = _define(
+    "shift_margin", "M_s", "(λ_b − s)² − (λ_a − s)² at the shift s, positive where λ_b is found", "L²/θ⁴", real=True
+)
+full_margin = _define("full_margin", "M_1", "the same at the shift s = λ_a", "L²/θ⁴", real=True)
+slice_curvature = _define("slice_curvature", "q_d", "curvature seen along a direction d, dᵀHd", "L", real=True)
+lowest_curvature = _define("lowest_curvature", "lambda_min", "smallest eigenvalue of the Hessian", "L/θ²", real=True)
+highest_curvature = _define("highest_curvature", "lambda_max", "largest eigenvalue of the Hessian", "L/θ²", real=True)
+direction_square = _define("direction_square", "dd", "squared length of the direction", "θ²", nonnegative=True)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from host_shim import host_run
 
-from sgdtheory.kernels import random
+from sgdtheory.kernels import device, random
 
 KEYS = {"work", "who", "dtype", "threads", "ns_per_step", "speedup_of_ours", "seconds"}
 SCRIPTS = str(Path(__file__).parents[1] / "scripts")
@@ -111,7 +112,7 @@ def test_a_planted_disagreement_is_named_and_not_timed(
 ) -> None:  # fmt: skip
     work = benchmark.Work("a work", lambda size: [competitor(task, "sgdtheory")], peers=True)
     monkeypatch.setitem(benchmark.WORKS, "examples", work)
-    monkeypatch.setattr(benchmark, "peers", lambda work, size: [competitor(task, "peer", **planted)])
+    monkeypatch.setattr(benchmark, "peers", lambda work, size, device: [competitor(task, "peer", **planted)])
     status = benchmark.main(["--quick", "--only", "examples", "--json", str(tmp_path / "rows.json")])
     names = [row["who"] for row in json.loads((tmp_path / "rows.json").read_text())]
     assert status == (0 if fine else 1)
@@ -204,3 +205,32 @@ def test_optional_peers_do_the_same_work(benchmark: ModuleType, task: ModuleType
     found = importlib.import_module(f"benchmark_peers.{benchmark.PEERS[peer]}").competitors("langevin", task.QUICK)
     everybody = [*ours.langevin(task.QUICK), *found]
     assert benchmark.agree(everybody, [c.replicas for c in everybody]) == everybody
+
+
+def test_on_a_card_we_compare_with_those_who_can_be_there(
+    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The card's rows are ours and the peers'; here the host stands in for it."""
+    monkeypatch.setattr(device, "available", lambda: None)
+    monkeypatch.setattr(device, "largest_block", lambda row_bytes: 4096)
+    monkeypatch.setattr(device, "build", lambda source: device.Kernel(host_run(source)))
+    monkeypatch.setattr(benchmark, "ON_A_CARD", ())
+    rows = tmp_path / "rows.json"
+    assert benchmark.main(["--device", "gpu", "--quick", "--only", "langevin", "--json", str(rows)]) == 0
+    who = [row["who"] for row in json.loads(rows.read_text())]
+    assert who == ["sgdtheory, gpu"] * 2 + ["sgdtheory"] * 2
+    assert capsys.readouterr().out.count("agrees") == 3
+
+
+def test_without_a_card_it_is_said_before_anything_runs(
+    benchmark: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    device.available.cache_clear()
+    with pytest.raises(SystemExit):
+        benchmark.main(["--device", "gpu"])
+    assert "CuPy is not installed" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        benchmark.main(["--device", "gpu", "--only", "start"])
+    assert "no peers on a card for start" in capsys.readouterr().err
+    device.available.cache_clear()

@@ -143,7 +143,7 @@ def test_claims_are_listed_unchecked(ledger: Callable[..., None], capsys: pytest
         (["kernel", "sticky-1d", "--loss", "w"], "problem, --loss: got"),
         (["kernel", "nonsense"], "problem: got nonsense; allowed: scalar-mean"),
         (["kernel", "sticky-1d", "--optimizer", "adamw"], "--optimizer: got adamw; allowed: sgd"),
-        (["kernel", "sticky-1d", "--target", "cuda"], "target: got cuda; allowed: numba"),
+        (["kernel", "sticky-1d", "--target", "metal"], "target: got metal; allowed: numba"),
         (["kernel", "--loss", "__import__('os').system('true')"], "loss: got"),
         (["kernel", "--loss", "w.real"], "loss: got"),
         (["kernel", "--loss", "besselj(0, w)"], "loss: got besselj"),

@@ -15,26 +15,26 @@ from benchmark_peers.task import Array, Competitor, Size, precision
 # one thread, as all others; read when the backend starts, with the first array
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_platforms", "cpu")
-BLOCK = 8192
+BLOCK, CARD_BLOCK = 8192, 2**20
 
 
-def competitors(work: str, size: Size) -> list[Competitor]:
+def competitors(work: str, size: Size, device: str = "cpu") -> list[Competitor]:
     """Return those who can do the work."""
     step = {"examples": _example_step, "sums": _sums_step, "langevin": _langevin_step}[work]
     start = (task.WELL_START,) if work == "langevin" else task.START
+    jax.config.update("jax_platforms", "cuda" if device == "gpu" else "cpu")  # before the first array
     replicas = size.replicas if work == "examples" else 2 * size.replicas
+    replicas = CARD_BLOCK if device == "gpu" and size.enough else replicas
+    block = min(CARD_BLOCK if device == "gpu" else BLOCK, replicas)
     return [
-        Competitor("JAX", precision(dtype), _ensemble(step, np.dtype(dtype), start, size), size.steps, replicas)
+        Competitor("JAX", precision(dtype), _ensemble(step, np.dtype(dtype), start, size, block), size.steps, replicas)
         for dtype in ("float64", "float32")
     ]
 
 
 def _ensemble(
-    step: Callable[..., tuple[jax.Array, ...]], dtype: np.dtype, start: tuple[float, ...], size: Size
+    step: Callable[..., tuple[jax.Array, ...]], dtype: np.dtype, start: tuple[float, ...], size: Size, many: int
 ) -> Callable[[int, int], Array]:
-    many = min(BLOCK, size.replicas)
-
     @jax.jit
     def block(key: jax.Array) -> jax.Array:
         w = tuple(jnp.full(many, s, dtype) for s in start)

@@ -17,6 +17,10 @@ NAME = "sgdtheory"
 NOISES = ("float64", "float32")
 DESCENT = sgd.single_feature("w1*w2**2", ["w1", "w2"])
 WELL = sgd.landscape("(w**2 - 1)**2/4", ["w"])
+LANGEVIN: dict[str, Any] = {
+    "problem": WELL, "optimizer": Langevin(lr=task.WELL_LR, temperature=task.WELL_TEMPERATURE),
+    "init": task.WELL_START, "batch_size": 1,
+}  # fmt: skip
 SCALED = 2**25
 """Replica-steps of each run that shows how time grows."""
 
@@ -33,9 +37,16 @@ def sums(size: Size) -> list[Competitor]:
 
 def langevin(size: Size) -> list[Competitor]:
     """Take Langevin steps in the double well."""
-    rule = Langevin(lr=task.WELL_LR, temperature=task.WELL_TEMPERATURE)
-    given = {"problem": WELL, "optimizer": rule, "init": task.WELL_START, "batch_size": 1}
-    return [descent(NAME, size, noise=noise, **given) for noise in NOISES]
+    return [descent(NAME, size, noise=noise, **LANGEVIN) for noise in NOISES]
+
+
+def on_a_card(work: str, size: Size) -> list[Competitor]:
+    """Do a work that has peers on the graphics card, with enough replicas to fill it."""
+    given: dict[str, dict[str, Any]] = {
+        "examples": {}, "sums": {"shortcut": True}, "langevin": LANGEVIN
+    }  # fmt: skip
+    many = 2**22 if size.enough else size.replicas
+    return [descent(f"{NAME}, gpu", size, noise=n, replicas=many, device="gpu", **given[work]) for n in NOISES]
 
 
 def optimizers(size: Size) -> list[Competitor]:

@@ -131,10 +131,18 @@ def generic_polynomial(name: str, coordinates: Sequence[sp.Symbol], degree: int)
 
 def monomials(coordinates: Sequence[sp.Symbol], degree: int) -> Iterator[tuple[tuple[int, ...], sp.Expr]]:
     """Yield every α with 1 ≤ |α| ≤ degree, and w^α/α!."""
-    for powers in product(range(degree + 1), repeat=len(coordinates)):
-        if 1 <= sum(powers) <= degree:
-            factors = (w**k / sp.factorial(k) for w, k in zip(coordinates, powers, strict=True))
-            yield powers, sp.Mul(*factors)
+    for powers in exponents(len(coordinates), degree):
+        yield powers, monomial(coordinates, powers)
+
+
+def exponents(dimension: int, degree: int) -> Iterator[tuple[int, ...]]:
+    """Yield every α with 1 ≤ |α| ≤ degree."""
+    return (powers for powers in product(range(degree + 1), repeat=dimension) if 1 <= sum(powers) <= degree)
+
+
+def monomial(coordinates: Sequence[sp.Symbol], powers: Sequence[int]) -> sp.Expr:
+    """Return w^α/α!."""
+    return sp.Mul(*(w**k / sp.factorial(k) for w, k in zip(coordinates, powers, strict=True)))
 
 
 def compose(

@@ -79,8 +79,8 @@ def primitive_draws(program: Program, draws: Draws, shift: str = "") -> list[str
 
 
 def as_floats(program: Program, numbers: list[str]) -> list[str]:
-    """Read normal numbers as float64, whatever they are kept in."""
-    return [f"float({number})" for number in numbers] if program.noise == "float32" else numbers
+    """Read normal numbers as float64, whatever they are kept in; what is compiled as ``float`` leaves a float32 one."""
+    return [f"np.float64({number})" for number in numbers] if program.noise == "float32" else numbers
 
 
 def _kind(program: Program) -> str:

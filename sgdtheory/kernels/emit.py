@@ -2,7 +2,7 @@
 
 The ``numba`` and the ``python`` target share every line but the first few, and how a number is written; the second is
 the first's plain twin. What both call (random numbers, functions) is imported: compiled from `library`, or as it
-stands.
+stands. The ``cuda`` target is the same text translated.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
 from sgdtheory.kernels import random
 from sgdtheory.kernels.calls import row_functions
+from sgdtheory.kernels.cuda import translate
 from sgdtheory.kernels.draws import draws_alone
 from sgdtheory.kernels.library import ENTRIES, MATH, PRIMITIVES, library_name
 from sgdtheory.kernels.loop import loop, positions_alone
@@ -23,10 +24,11 @@ from sgdtheory.kernels.lower import POSITIONS, Block, Draws, Noise, Program, Rec
 from sgdtheory.kernels.printer import print_expression
 from sgdtheory.kernels.rows import Rows, role, row
 from sgdtheory.kernels.text import arguments, names
-from sgdtheory.kernels.workspace import looks_nowhere_else
+from sgdtheory.kernels.workspace import LANES, looks_nowhere_else
 
-Target = Literal["numba", "python"]
-TARGETS = ("numba", "python")
+Target = Literal["numba", "python", "cuda"]
+TARGETS = ("numba", "python", "cuda")
+_LANES = f"LANES = {LANES}"
 
 
 def emit(
@@ -44,7 +46,7 @@ def emit(
     dynamics : Dynamics
     start : tuple of numbers and laws, or None
         One entry a coordinate; None if the starting points are handed over as an array.
-    target : {"numba", "python"}
+    target : {"numba", "python", "cuda"}
     recording : Recording
         What is kept of a run besides the positions.
     means : BatchMeans, optional
@@ -55,7 +57,7 @@ def emit(
     Returns
     -------
     str
-        A module with one function ``run``.
+        A module with one function ``run``; for ``cuda``, C++ with one function ``kernel``.
 
     Raises
     ------
@@ -69,8 +71,9 @@ def emit(
     run = loop(program)
     text = "\n".join((*own, run))
     own = list(map(_with_float64, own)) if target == "python" else own
-    parts = [_legend(dynamics), _head(target, text), *own, run]
-    return "\n\n".join(part.strip("\n") + "\n" for part in parts)
+    parts = [_legend(dynamics), *([_head(target, text)] if target != "cuda" else []), *own, run]
+    source = "\n\n".join(part.strip("\n") + "\n" for part in parts)
+    return translate(source, program.sizes[3]) if target == "cuda" else source
 
 
 def _legend(dynamics: Dynamics) -> str:
@@ -98,7 +101,7 @@ def _head(target: Target, text: str) -> str:
     called = [name for name in ENTRIES if re.search(rf"\b{name}\(", text)]
     if target == "numba":
         own = f"from {library_name()} import {', '.join(['compiled', 'inline', 'u32', *called])}"
-        return f"from math import {MATH}\n\nimport numpy as np\n\n{own}"
+        return f"from math import {MATH}\n\nimport numpy as np\n\n{own}\n\n{_LANES}"
     random_own = [name for name in called if hasattr(random, name)]
     lines = [
         *([f"from sgdtheory.kernels.random import {', '.join(random_own)}"] if random_own else []),
@@ -106,7 +109,7 @@ def _head(target: Target, text: str) -> str:
         *(f"from sgdtheory.kernels.functions import {name}" for name in called if name not in random_own),
         "\nimport numpy as np",
         "\n\ndef inline(function):\n    return function\n",
-        "\ncompiled = inline",
+        f"\ncompiled = inline\n{_LANES}",
     ]
     return "\n".join(lines)
 

@@ -7,6 +7,8 @@ from sgdtheory.kernels.text import names
 
 LANES = 128
 """Replicas advanced together: enough to fill vector registers, few enough for the first-level cache."""
+WHOLE = 32
+"""Lanes are advanced in multiples of so many, so that no loop over them has a rest that is no vector."""
 SHUFFLED = ("one epoch", "reshuffle", "without replacement")
 """Ways to draw a batch that keep an order of the samples."""
 
@@ -18,16 +20,16 @@ def workspace(program: Program) -> list[str]:
     lines = [*_cut("work", "np.float64", rows), *_cut("noise", "np.float32", normals)]
     lines += _cut("integers", "np.uint32", {"words": 3, **dict.fromkeys(_streams(program), 4)})
     if program.data is None:
-        lines.append(f"index = np.empty({LANES}, np.int64)")
+        lines.append("index = np.empty(LANES, np.int64)")
     if program.sampling in SHUFFLED:
-        lines.append(f"order = np.empty(({LANES}, data.shape[0]), np.int64)")
+        lines.append("order = np.empty((LANES, data.shape[0]), np.int64)")
     return lines
 
 
 def _cut(array: str, dtype: str, rows: dict[str, int]) -> list[str]:
     if not rows:
         return []
-    lines, first = [f"{array} = np.empty(({sum(rows.values())}, {LANES}), {dtype})"], 0
+    lines, first = [f"{array} = np.empty(({sum(rows.values())}, LANES), {dtype})"], 0
     for name, count in rows.items():
         lines.append(f"{name} = {array}[{first}:{first + count}]")
         first += count

@@ -1,4 +1,4 @@
-"""Derivatives of functions that are only given as programs: the complex step, and Hessian times vector."""
+"""Derivatives of functions that are only given as programs: complex step, Hessian and Jacobian times vector."""
 
 from __future__ import annotations
 
@@ -134,6 +134,42 @@ def hvp(gradient: Callable[[Array], ArrayLike], w: ArrayLike, v: ArrayLike, *, s
         fix = "fix the batch, the dropout mask and the seed inside it"
         raise ArgumentError("gradient", "one that changes from call to call", "the same answer at the same place", fix)
     return np.asarray(difference / (2 * size))
+
+
+def jvp(function: Callable[[Array], ArrayLike], w: ArrayLike, v: ArrayLike) -> Array:
+    """Differentiate a function of points along a direction, J(w)·v ≈ (f(w + εv) − f(w − εv))/(2ε), with the ε of `hvp`.
+
+    Parameters
+    ----------
+    function : callable
+        f: shape (..., d) → shape (..., *outputs), such as the predictions of a model.
+    w : array_like, shape (..., d)
+    v : array_like, shape (..., d)
+
+    Returns
+    -------
+    ndarray, shape (..., *outputs)
+
+    Raises
+    ------
+    ArgumentError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> jvp(lambda w: w[..., 0] * w[..., 1], [1.0, 2.0], [[1.0, 0.0], [0.0, 1.0]]).round(6)
+    array([2., 1.])
+    """
+    place, along = _real("w", w), _real("v", v)
+    if place.ndim < 1 or place.shape[-1:] != along.shape[-1:]:
+        raise ArgumentError("w, v", f"shapes {place.shape} and {along.shape}", "shapes (..., d) with the same d")
+    size = _spacing(place, along)
+    ahead, behind = (np.asarray(function(place + k * size * along), np.float64) for k in (1, -1))
+    lead = np.broadcast_shapes(place.shape, along.shape)[:-1]
+    if ahead.shape[: len(lead)] != lead:
+        shapes = f"shape {(*lead, '...')}"
+        raise ArgumentError("function", f"values of shape {ahead.shape}", shapes, "keep the leading axes")
+    return np.asarray((ahead - behind) / (2 * size.reshape(size.shape[:-1] + (1,) * (ahead.ndim - len(lead)))))
 
 
 def _spacing(place: Array, along: Array) -> Array:

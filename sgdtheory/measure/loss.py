@@ -212,13 +212,13 @@ def checked_points(w: ArrayLike, dimension: int, argument: str = "w") -> Array:
     return points
 
 
-def checked_batch(batch: ArrayLike, examples: int) -> NDArray[np.int64]:
+def checked_batch(batch: ArrayLike, examples: int, argument: str = "batch") -> NDArray[np.int64]:
     """Return numbers of examples as an array of shape (..., B)."""
     numbers = np.asarray(batch)
     if numbers.dtype.kind not in "iu" or numbers.ndim < 1 or not numbers.shape[-1]:
-        raise ArgumentError("batch", batch, "whole numbers, shape (..., B) with B >= 1", "one example i is [i]")
+        raise ArgumentError(argument, batch, "whole numbers, shape (..., B) with B >= 1", "one example i is [i]")
     if numbers.size and not (numbers.min() >= 0 and numbers.max() < examples):
-        raise ArgumentError("batch", f"numbers {numbers.min()} to {numbers.max()}", f"numbers 0 to {examples - 1}")
+        raise ArgumentError(argument, f"numbers {numbers.min()} to {numbers.max()}", f"numbers 0 to {examples - 1}")
     return numbers.astype(np.int64)
 
 

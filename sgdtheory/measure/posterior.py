@@ -6,25 +6,24 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeAlias
 
 import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from sgdtheory.derive.critical_points import find_critical_points
-from sgdtheory.distributions import Law, Normal, Uniform
 from sgdtheory.errors import ArgumentError, NoClosedFormError
 from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.measure.loss import numeric_loss
+from sgdtheory.measure.prior import Prior, prior_box
 from sgdtheory.measure.protocol import Loss
 from sgdtheory.measure.quadrature import Nodes, adaptive_nodes, too_steep, unresolved
 from sgdtheory.problem import Problem
 
 Array = NDArray[np.float64]
-Prior: TypeAlias = Law | Sequence[Law]
-_WIDE = 12  # standard deviations of a normal prior that count
 _STEEP, _DEEP = 4.0, 40.0
+_CHUNK = 50_000  # nodes taken together
+_VOLUME_FACTOR = {1: 1.05, 2: 1.5}  # by which the loss may vary in a cell
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,8 @@ class Posterior:
     Parameters
     ----------
     coordinates : tuple of str
-    nodes : array, shape (N, d)
+    grid : Nodes
+        N nodes of a quadrature over the prior's box.
     weights : array, shape (N,)
         Posterior probability of each node; they sum to 1.
     excess : array, shape (N,)
@@ -50,13 +50,18 @@ class Posterior:
     """
 
     coordinates: tuple[str, ...]
-    nodes: Array
+    grid: Nodes
     weights: Array
     excess: Array
     log_normalisation: float
     sharpening: float
     log_density: Callable[[ArrayLike], Array]
     barriers: tuple[float, ...]
+
+    @property
+    def nodes(self) -> Array:
+        """The points of the nodes, shape (N, d)."""
+        return self.grid.points
 
     def density(self, w: ArrayLike) -> Array:
         """Return the normalised density at w, shape (..., d)."""
@@ -70,7 +75,7 @@ class Posterior:
         """Return the mass of each basin: between barriers, or as a function of w numbers them from 0 on."""
         labels = self.basins(self.nodes) if label is None else label(self.nodes)
         count = len(self.barriers) + 1 if label is None else int(labels.max()) + 1
-        return np.bincount(labels, weights=self.weights, minlength=count)
+        return np.asarray(np.bincount(labels, weights=self.weights, minlength=count), dtype=np.float64)
 
     def basins(self, w: ArrayLike) -> NDArray[np.int64]:
         """Return the numbers of the basins of points, shape (..., 1), from the left; one dimension only."""
@@ -98,11 +103,28 @@ class Posterior:
         return np.array([along(value) for value in points])
 
     def distribution(self, coordinate: str) -> tuple[Array, Array]:
-        """Return values of one coordinate, increasing, and the probability up to each."""
-        axis = _axis(self.coordinates, coordinate)
-        order = np.argsort(self.nodes[:, axis], kind="stable")
-        weights = self.weights[order]
-        return self.nodes[order, axis], np.cumsum(weights) - weights / 2
+        """Return values of one coordinate, increasing, and the probability up to each; straight between them."""
+        low, high = np.moveaxis(self.grid.spans[:, _axis(self.coordinates, coordinate)], -1, 0)
+        values, place = np.unique(np.concatenate([low, high]), return_inverse=True)
+        rates = self.weights / (high - low)  # the weight of a node is spread evenly over its part
+        rate = np.cumsum(np.bincount(place, np.concatenate([rates, -rates])))[:-1]
+        probability = np.concatenate([[0.0], np.cumsum(rate.clip(0) * np.diff(values))])
+        return values, probability / probability[-1]
+
+    def cell_masses(self, edges: Sequence[Array]) -> Array:
+        """Return the mass of the cells between edges, increasing, for each coordinate; the outer cells are open.
+
+        Of shape (len(edges[0]) + 1, ...).
+        """
+        open_ended = [np.concatenate([[-np.inf], edge, [np.inf]]) for edge in edges]
+        below = np.zeros([len(edge) for edge in open_ended])
+        for part in np.array_split(np.arange(len(self.weights)), 1 + len(self.weights) // _CHUNK):
+            spans, weights = self.grid.spans[part], self.weights[part]
+            shares = [_share_below(edge, spans[:, i]) for i, edge in enumerate(open_ended)]
+            below += weights @ shares[0] if len(edges) == 1 else (shares[0] * weights[:, np.newaxis]).T @ shares[1]
+        for axis in range(len(edges)):
+            below = np.diff(below, axis=axis)
+        return below
 
 
 def posterior(problem: Problem | Loss, n: float, prior: Prior, beta: float = 1.0) -> Posterior:
@@ -130,7 +152,7 @@ def posterior(problem: Problem | Loss, n: float, prior: Prior, beta: float = 1.0
 
     Examples
     --------
-    >>> from sgdtheory import landscape
+    >>> from sgdtheory import Uniform, landscape
     >>> sharp = posterior(landscape("w**4", ["w"]), n=1000, prior=Uniform(-1, 1))
     >>> round(1000 * sharp.mean(lambda w: w[:, 0] ** 4), 9)  # equipartition
     0.25
@@ -139,7 +161,7 @@ def posterior(problem: Problem | Loss, n: float, prior: Prior, beta: float = 1.0
         if not 0 < value < math.inf:
             raise ArgumentError(name, value, "a number > 0")
     names, excess, barriers = _excess(problem)
-    box, log_prior = _prior(prior, len(names))
+    box, log_prior = prior_box(prior, len(names))
     sharp = n * beta
 
     def exponent(w: Array) -> Array:
@@ -158,7 +180,7 @@ def posterior(problem: Problem | Loss, n: float, prior: Prior, beta: float = 1.0
 
     inside = tuple(b for b in barriers if box[0, 0] < b < box[0, 1])
     return Posterior(
-        names, nodes.points, unnormalised / total, excess(nodes.points) - least, log_z + sharp * least, sharp,
+        names, nodes, unnormalised / total, excess(nodes.points) - least, log_z + sharp * least, sharp,
         log_density, inside,
     )  # fmt: skip
 
@@ -191,7 +213,7 @@ def learning_coefficient(problem: Problem | Loss, n: ArrayLike, prior: Prior, be
 
     Examples
     --------
-    >>> from sgdtheory import landscape
+    >>> from sgdtheory import Uniform, landscape
     >>> learning_coefficient(landscape("w1**2*w2**4", ["w1", "w2"]), [1e3, 1e6], Uniform(0, 1)).round(3)
     array([0.226, 0.246])
     """
@@ -223,7 +245,7 @@ def volume_below(problem: Problem | Loss, levels: ArrayLike, prior: Prior) -> Ar
 
     Examples
     --------
-    >>> from sgdtheory import landscape
+    >>> from sgdtheory import Uniform, landscape
     >>> volume_below(landscape("w**4", ["w"]), [1e-4, 1e-8], Uniform(-1, 1)).round(3)
     array([0.1 , 0.01])
     """
@@ -231,8 +253,8 @@ def volume_below(problem: Problem | Loss, levels: ArrayLike, prior: Prior) -> Ar
     if not (wanted > 0).all():
         raise ArgumentError("levels", levels, "numbers > 0")
     names, excess, _ = _excess(problem)
-    box, log_prior = _prior(prior, len(names))
-    nodes = adaptive_nodes(excess, box, unresolved(1.5, float(wanted.min())))
+    box, log_prior = prior_box(prior, len(names))
+    nodes = adaptive_nodes(excess, box, unresolved(_VOLUME_FACTOR.get(len(box), 1.5), float(wanted.min())))
     values = nodes.values - _least(excess, nodes, box)
     order = np.argsort(values)
     mass = np.cumsum((nodes.weights * np.exp(log_prior(nodes.points)))[order])
@@ -247,7 +269,7 @@ def _excess(problem: Problem | Loss) -> tuple[tuple[str, ...], Callable[[ArrayLi
     """
     if not isinstance(problem, Problem):
         loss = problem
-        return tuple(n for n in loss.layout.names), lambda w: np.asarray(loss.value(w)), ()
+        return loss.layout.groups("parameter")[0], lambda w: np.asarray(loss.value(w)), ()
     numeric = numeric_loss(problem)  # refuses free parameters
     names = tuple(w.name for w in problem.coordinates)
     found = _exact_excess(problem.loss.xreplace(dict(problem.parameters)), problem.coordinates)
@@ -290,27 +312,10 @@ def _least(excess: Callable[[ArrayLike], Array], nodes: Nodes, box: Array) -> fl
     return float(min(found.fun, values[best]))
 
 
-def _prior(prior: Prior, dimension: int) -> tuple[Array, Callable[[Array], Array]]:
-    """Return the box that holds the prior, and its log density."""
-    laws = list(prior) if isinstance(prior, Sequence) else [prior] * dimension
-    if len(laws) != dimension:
-        raise ArgumentError("prior", f"{len(laws)} laws", f"one, or {dimension}: one a parameter")
-    ends, parts = [], []
-    for law in laws:
-        if isinstance(law, Uniform):
-            low, high = float(law.low), float(law.high)
-            ends.append((low, high))
-            parts.append(lambda w, width=high - low: np.full_like(w, -math.log(width)))
-        elif isinstance(law, Normal):
-            mean, std = float(law.mean), float(law.std)
-            ends.append((mean - _WIDE * std, mean + _WIDE * std))
-            parts.append(lambda w, m=mean, s=std: -(((w - m) / s) ** 2) / 2 - math.log(s * math.sqrt(2 * math.pi)))
-        else:
-            raise ArgumentError("prior", law, "Uniform(low, high) or Normal(mean, std)", "a flat prior needs a box")
-    box = np.array(ends)
-    if not (box[:, 0] < box[:, 1]).all():
-        raise ArgumentError("prior", prior, "laws with some width")
-    return box, lambda w: np.sum([part(w[..., i]) for i, part in enumerate(parts)], axis=0)
+def _share_below(edges: Array, spans: Array) -> Array:
+    """Return how much of each interval, shape (N, 2), lies below each edge, shape (N, edges)."""
+    low, high = spans[:, :1], spans[:, 1:]
+    return np.asarray(((edges - low) / (high - low)).clip(0, 1))
 
 
 def _axis(coordinates: Sequence[str], name: str) -> int:

@@ -30,11 +30,14 @@ class Nodes:
         They sum to the volume of the box.
     values : array, shape (N,)
         Of the function that decided on the cells.
+    spans : array, shape (N, d, 2)
+        Low and high end of the part of the box that belongs to each node; the parts tile the box.
     """
 
     points: Array
     weights: Array
     values: Array
+    spans: Array
 
 
 def adaptive_nodes(function: Callable[[Array], Array], box: Array, coarse: Coarse) -> Nodes:
@@ -67,17 +70,19 @@ def adaptive_nodes(function: Callable[[Array], Array], box: Array, coarse: Coars
     d = len(box)
     if d not in _ORDER:
         raise ArgumentError("problem", f"{d} coordinates", "one or two", "integrals over more are not taken on cells")
-    unit, weight = _unit_nodes(d)
+    unit, weight, span = _unit_nodes(d)
     sizes = np.broadcast_to((box[:, 1] - box[:, 0]) / _FIRST[d], (_FIRST[d] ** d, d))
     corners = box[:, 0] + sizes * np.array(list(product(range(_FIRST[d]), repeat=d)), dtype=np.float64)
-    done: list[tuple[Array, Array, Array]] = []
+    done: list[tuple[Array, Array, Array, Array]] = []
     count = 0
     while len(corners):
         points = corners[:, np.newaxis, :] + sizes[:, np.newaxis, :] * unit
         values = np.asarray(function(points), dtype=np.float64)
         split = coarse(values)
         kept = ~split
-        done.append((points[kept], (weight * np.prod(sizes, axis=1)[:, np.newaxis])[kept], values[kept]))
+        parts = corners[kept, np.newaxis, :, np.newaxis] + sizes[kept, np.newaxis, :, np.newaxis] * span
+        weights = weight * np.prod(sizes[kept], axis=1)[:, np.newaxis]
+        done.append((points[kept], weights, values[kept], parts))
         count += int(kept.sum())
         halves = np.where(_steeper_axis(values[split], d), 0.5, 1.0) * sizes[split]
         moved = corners[split] + np.where(halves < sizes[split], halves, 0.0)
@@ -85,8 +90,8 @@ def adaptive_nodes(function: Callable[[Array], Array], box: Array, coarse: Coars
         if count + len(corners) > _MOST_CELLS[d]:
             allowed = f"at most {_MOST_CELLS[d]} cells"
             raise ArgumentError("n", "a density too sharp for this box", allowed, "a smaller box or a smaller n")
-    points, weights, values = (np.concatenate([part[i] for part in done]) for i in range(3))
-    return Nodes(points.reshape(-1, d), weights.ravel(), values.ravel())
+    points, weights, values, spans = (np.concatenate([part[i] for part in done]) for i in range(4))
+    return Nodes(points.reshape(-1, d), weights.ravel(), values.ravel(), spans.reshape(-1, d, 2))
 
 
 def _steeper_axis(values: Array, dimension: int) -> NDArray[np.bool_]:
@@ -95,15 +100,21 @@ def _steeper_axis(values: Array, dimension: int) -> NDArray[np.bool_]:
     grids = values.reshape(len(values), *[order] * dimension)
     rest = order ** (dimension - 1)
     ranges = [np.ptp(grids, axis=axis + 1).reshape(len(grids), rest).max(axis=1) for axis in range(dimension)]
-    return np.argmax(np.stack(ranges, axis=1), axis=1)[:, np.newaxis] == np.arange(dimension)
+    return np.asarray(np.argmax(np.stack(ranges, axis=1), axis=1)[:, np.newaxis] == np.arange(dimension))
 
 
-def _unit_nodes(dimension: int) -> tuple[Array, Array]:
-    """Return Gauss's nodes and weights on the unit interval or square."""
+def _unit_nodes(dimension: int) -> tuple[Array, Array, Array]:
+    """Return Gauss's nodes and weights on the unit interval or square, and the part of it around each node.
+
+    Parts as long as the weights, one after the other, hold a node each (Chebyshev, Markov, Stieltjes).
+    """
     x, w = np.polynomial.legendre.leggauss(_ORDER[dimension])
     x, w = (x + 1) / 2, w / 2
-    points = np.array(list(product(x, repeat=dimension)))
-    return points, np.prod(np.array(list(product(w, repeat=dimension))), axis=1)
+    ends = np.concatenate([[0.0], np.cumsum(w)])
+    ends[-1] = 1.0
+    parts = np.stack([ends[:-1], ends[1:]], axis=1)
+    points, weights, spans = (np.array(list(product(a, repeat=dimension))) for a in (x, w, parts))
+    return points, np.prod(weights, axis=1), spans
 
 
 def too_steep(most: float, deepest: float) -> Coarse:

@@ -54,19 +54,35 @@ def _logistic(z: Numbers) -> Numbers:
     return np.asarray(np.where(up, 1, small) / (1 + small))
 
 
+def _cross_entropy(z: Numbers, y: Numbers) -> Numbers:
+    return np.asarray(_softmax(z)[1] - (z * y).sum(axis=-1))
+
+
+def _cross_entropy_slope(z: Numbers, y: Numbers) -> Numbers:
+    return np.asarray(_softmax(z)[0] - y)
+
+
+def _squared_error(z: Numbers, y: Numbers) -> Numbers:
+    return np.asarray(((z - y) ** 2).sum(axis=-1) / 2)
+
+
+def _independent(z: Numbers, y: Numbers) -> Numbers:
+    return np.asarray((_softplus(z) - z * y).sum(axis=-1))
+
+
+def _independent_slope(z: Numbers, y: Numbers) -> Numbers:
+    return np.asarray(_logistic(z) - y)
+
+
+# functions with names, so that a network can be sent to other processes
 CROSS_ENTROPY = Objective(
-    "cross-entropy",
-    lambda z, y: _softmax(z)[1] - (z * y).sum(axis=-1),
-    lambda z, y: _softmax(z)[0] - y,
-    "−log softmax(z) of the label, natural logarithm",
+    "cross-entropy", _cross_entropy, _cross_entropy_slope, "−log softmax(z) of the label, natural logarithm"
 )
-SQUARED_ERROR = Objective(
-    "squared error", lambda z, y: ((z - y) ** 2).sum(axis=-1) / 2, lambda z, y: z - y, "½|z − y|²"
-)
+SQUARED_ERROR = Objective("squared error", _squared_error, np.subtract, "½|z − y|²")
 INDEPENDENT_LABELS = Objective(
     "independent labels",
-    lambda z, y: (_softplus(z) - z * y).sum(axis=-1),
-    lambda z, y: _logistic(z) - y,
+    _independent,
+    _independent_slope,
     "Σ_k log(1 + e^z_k) − y_k z_k, natural logarithm",
 )
 OBJECTIVES = {o.name: o for o in (CROSS_ENTROPY, SQUARED_ERROR, INDEPENDENT_LABELS)}
@@ -83,11 +99,11 @@ def targets(y: ArrayLike, objective: Objective) -> NDArray[np.float64]:
     given = np.asarray(y)
     if given.dtype.kind not in "biuf" or not np.isfinite(given.astype(np.float64)).all():
         raise ArgumentError("y", y, "finite real numbers", "drop or repair the example")
-    if objective is CROSS_ENTROPY:
+    if objective == CROSS_ENTROPY:
         if given.ndim != 1 or given.dtype.kind not in "iu" or (given.size and given.min() < 0):
             raise ArgumentError("y", f"shape {given.shape}, {given.dtype}", "classes 0, 1, …, shape (n,)")
         return np.asarray(np.eye(int(given.max()) + 1)[given])
     columns = given.astype(np.float64).reshape(len(given), -1) if given.ndim else given.reshape(1, 1)
-    if objective is INDEPENDENT_LABELS and not np.isin(columns, (0, 1)).all():
+    if objective == INDEPENDENT_LABELS and not np.isin(columns, (0, 1)).all():
         raise ArgumentError("y", y, "labels 0 or 1, shape (n,) or (n, k)")
     return columns

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sgdtheory.kernels import device as gpu
 from sgdtheory.kernels.build import build
 from sgdtheory.simulation.summaries import GROUP, Reduction, Summary, summarise
 
@@ -78,6 +79,8 @@ class Job:
         Keep summaries instead of paths.
     shortcut : bool
         Whether sums over a batch are drawn instead of its examples.
+    device : {"cpu", "gpu"}
+        What the source is for.
     """
 
     source: str
@@ -94,6 +97,13 @@ class Job:
     events: int
     reduction: Reduction | None = None
     shortcut: bool = False
+    device: str = "cpu"
+
+    @property
+    def bytes_a_replica(self) -> int:
+        """Memory of a replica: its path, start, outcomes, and perhaps an order of the samples."""
+        path, start = len(self.record) * self.width, int(self.points.shape[1])
+        return 8 * (path + start + 1 + self.events + len(self.data))
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ def run_block(job: Job, first: int, count: int) -> Outcome:
     path = np.empty((count, len(job.record), job.width))
     failed = np.empty(count, dtype=np.int64)
     passed = np.empty((count, job.events), dtype=np.int64)
-    kernel = build(job.source).run
+    kernel = (gpu.build if job.device == "gpu" else build)(job.source).run
     with np.errstate(all="ignore"):  # overflow is an outcome here, recorded in `failed`
         kernel(
             # copies, because compiled signatures want writable arrays

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 
 from sgdtheory.dynamics import Dynamics, check_kinds, make_dynamics
 from sgdtheory.errors import ArgumentError
+from sgdtheory.kernels import device as gpu
+from sgdtheory.kernels.emit import Target
 from sgdtheory.kernels.lower import NOISES, Noise, Recording
 from sgdtheory.laws import Number
 from sgdtheory.optimizers import Optimizer
@@ -59,6 +61,7 @@ def simulate(
     histogram: Mapping[str, ArrayLike] | None = None,
     shortcut: bool | None = None,
     noise: Noise = "float64",
+    device: str = "cpu",
     rng: RandomState = None,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -116,6 +119,9 @@ def simulate(
         Grade of normal draws. ``float32``: about half the time for a step, draws on a grid of 24 bits and at most 6.7
         standard deviations, which is invisible below some 10¹⁰ draws but not in tails beyond. The state is float64
         always.
+    device : {"cpu", "gpu"}
+        ``gpu``: the same text, translated to CUDA, on an NVIDIA card (``pip install "sgdtheory[gpu]"``); random words
+        are the same, floats to rounding.
     rng : int, Generator, SeedSequence or None
         None takes fresh entropy; whatever was taken stands in ``attrs["rng_entropy"]``.
     threads : int, optional
@@ -164,6 +170,7 @@ def simulate(
         raise ArgumentError(
             "executor", executor, "a concurrent.futures.Executor", "threads=... sets the number of threads"
         )
+    target = _target(device, executor)
     grid = make_grid(problem, optimizer, batch_size, named_values(parameters or {}))
     bound = next(grid.points()).problem
     all_bound(bound)
@@ -181,13 +188,19 @@ def simulate(
     points = list(grid.points())
     seed = seed_sequence(rng)
     jobs = [
-        make_job(seed, dynamics, point, start_law, given_points, collector, steps, shortcut, noise) for point in points
+        make_job(seed, dynamics, point, start_law, given_points, collector, steps, shortcut, noise, target)
+        for point in points
     ]
+    if device == "gpu":  # blocks that fill the card, one at a time
+        block_size, threads = block_size or gpu.largest_block(max(job.bytes_a_replica for job in jobs)), 1
     complete = run_blocks(
         jobs, replicas, collector.add,
         block_size=block_size, threads=threads, executor=executor, progress=progress,
     )  # fmt: skip
-    attributes = describe(grid, seed, jobs, steps=steps, replicas=replicas) | {"complete": int(complete)}
+    attributes = describe(grid, seed, jobs, steps=steps, replicas=replicas) | {
+        "complete": int(complete),
+        "device": device,
+    }
     return collector.dataset(points, attributes)
 
 
@@ -214,6 +227,18 @@ def log_steps(steps: int, per_decade: int = 10) -> list[int]:
     whole("per_decade", per_decade, 1, 10_000)
     spaced = np.geomspace(1, steps, max(2, 1 + round(per_decade * np.log10(steps))))
     return [0, *np.unique(np.round(spaced).astype(int)).tolist()]
+
+
+def _target(device: str, executor: Executor | None) -> Target:
+    """Return what kernels are emitted for; a device that is not there is refused."""
+    if device not in ("cpu", "gpu"):
+        raise ArgumentError("device", device, "cpu | gpu")
+    if device == "cpu":
+        return "numba"
+    if executor is not None:
+        raise ArgumentError("executor", executor, "None with device='gpu'", "one process keeps the card busy")
+    gpu.available()
+    return "cuda"
 
 
 def _fits(

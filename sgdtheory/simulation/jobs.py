@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sgdtheory.derive.sufficient import BatchMeans, batch_means
 from sgdtheory.dynamics import Dynamics
 from sgdtheory.errors import ArgumentError
-from sgdtheory.kernels.emit import emit
+from sgdtheory.kernels.emit import Target, emit
 from sgdtheory.kernels.lower import Noise, Recording, Start, start_values
 from sgdtheory.laws import Dataset
 from sgdtheory.optimizers import Hyperparameter, Optimizer
@@ -36,6 +36,7 @@ def make_job(
     steps: int,
     shortcut: bool | None,
     noise: Noise,
+    target: Target,
 ) -> Job:
     """Return the job of one point of a sweep.
 
@@ -55,7 +56,7 @@ def make_job(
     batch = batch_of(point.problem, point.batch_size, steps)
     means = _means(dynamics, batch, shortcut)
     return Job(
-        source=_source(dynamics, start, collector.recording, means, noise),
+        source=_source(dynamics, start, target, collector.recording, means, noise),
         key=key_of(seed),
         parameters=np.array([constants[symbol] for symbol in order]),
         start=np.array([float(q) for q in start_values(start)]) if start else np.zeros(0),
@@ -69,12 +70,15 @@ def make_job(
         events=collector.events,
         reduction=collector.reduction,
         shortcut=means is not None,
+        device="gpu" if target == "cuda" else "cpu",
     )
 
 
 @lru_cache(maxsize=64)
-def _source(dynamics: Dynamics, start: Start, recording: Recording, means: BatchMeans | None, noise: Noise) -> str:
-    return emit(dynamics, start, "numba", recording, means, noise)
+def _source(
+    dynamics: Dynamics, start: Start, target: Target, recording: Recording, means: BatchMeans | None, noise: Noise
+) -> str:
+    return emit(dynamics, start, target, recording, means, noise)
 
 
 def _means(dynamics: Dynamics, batch: int, shortcut: bool | None) -> BatchMeans | None:

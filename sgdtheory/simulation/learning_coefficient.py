@@ -17,6 +17,8 @@ from sgdtheory.optimizers import Langevin
 from sgdtheory.problem import Problem, landscape
 from sgdtheory.simulation.ensemble import simulate
 
+_FLIGHT = 32  # steps run on, unseen, so that a run on its way out at the end is known to diverge
+
 
 @dataclass(frozen=True)
 class SampledCoefficient:
@@ -110,14 +112,14 @@ def sampled_learning_coefficient(
     run = simulate(
         landscape(pulled, problem.coordinates, name=f"{problem.name}, tempered and localised"),
         Langevin(lr=step / 2, temperature=1),
-        steps=steps,
+        steps=steps + _FLIGHT,
         replicas=replicas,
         init=tuple(at),
         record=seen.tolist(),
         rng=rng,
     )
-    met = n * (loss.value(run.w.to_numpy()) - loss.value(np.asarray(at, dtype=np.float64)))
-    finite = met[np.isfinite(met).all(axis=1)].mean(axis=1)
+    kept = run.w.to_numpy()[run.diverged_at.to_numpy() < 0]
+    finite = n * (loss.value(kept) - loss.value(np.asarray(at, dtype=np.float64))).mean(axis=1)
     if len(finite) < 2:
         raise ArgumentError("step", step, "a step with which runs do not diverge", "make it smaller")
     error = float(finite.std(ddof=1) / np.sqrt(len(finite)))

@@ -16,15 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from sgdtheory.errors import ArgumentError
 from sgdtheory.laws import SAMPLINGS
-from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.measure.loss import checked_points
 from sgdtheory.measure.protocol import Loss
+from sgdtheory.measure.rules import ArrayRule, array_rule
 from sgdtheory.optimizers import Optimizer
 from sgdtheory.simulation.arguments import ADDRESSES, fits_memory, free_names, recorded, schedule_of, whole
 from sgdtheory.simulation.provenance import RandomState, seed_sequence, versions
-from sgdtheory.symbols import gradient as g
 from sgdtheory.symbols import step as t
-from sgdtheory.symbols import theta as θ
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -74,7 +72,19 @@ def training_steps(
 ) -> Iterator[Step]:
     """Train and hand out every step as it is made; nothing is stored.
 
-    The arguments are those of `train`.
+    Parameters
+    ----------
+    loss, optimizer, steps, init, replicas, batch_size, sampling, rng
+        As for `train`.
+
+    Returns
+    -------
+    iterator of Step
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that do not fit each other, before any work starts.
 
     Examples
     --------
@@ -89,7 +99,11 @@ def training_steps(
     whole("steps", steps, 0, ADDRESSES)
     points = _starts(loss, init, replicas, seed)
     batches = _batches(loss, batch_size, sampling, steps, len(points), seed)
-    return _steps(loss, _rule(optimizer, steps), points, steps, batches, _noises(optimizer, seed, points))
+    if not isinstance(optimizer, Optimizer):
+        raise ArgumentError("optimizer", optimizer, "an Optimizer", "call it: SGD(lr=0.1)")
+    rule = array_rule(optimizer)
+    schedules = _schedules(optimizer, steps)
+    return _steps(loss, rule, schedules, points, batches, _noises(optimizer, seed, points))
 
 
 def train(
@@ -208,47 +222,31 @@ def _facts(optimizer: Optimizer, batch_size: int | None, sampling: str, seed: np
     }
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """An optimizer on arrays: where the gradient is taken, and what becomes of position and buffers."""
-
-    lookahead: Callable[..., list[Any]]
-    update: Callable[..., list[Any]]
-    schedules: Array  # (T + 1, hyperparameters)
-    buffers: int
-    noisy: bool
-
-
-def _rule(optimizer: Optimizer, steps: int) -> _Rule:
-    if not isinstance(optimizer, Optimizer):
-        raise ArgumentError("optimizer", optimizer, "an Optimizer", "call it: SGD(lr=0.1)")
+def _schedules(optimizer: Optimizer, steps: int) -> Array:
+    """Return the hyperparameters of every step, shape (T + 1, hyperparameters)."""
     values = optimizer.values
     for h in optimizer.hyperparameters:
         if h.keyword and values[h.symbol].free_symbols - {t}:
             raise ArgumentError(h.keyword, values[h.symbol], "a number or a schedule in sgd.step")
-    hyper = tuple(values)
-    noise = (optimizer.noise,) if optimizer.noise else ()
-    by_symbol = {h.symbol: h for h in optimizer.hyperparameters}
-    schedules = [schedule_of(replace(by_symbol[s], value=values[s]), steps) for s in hyper]
-    return _Rule(
-        on_arrays((θ, *optimizer.buffers, *hyper), [optimizer.gradient_at]),
-        on_arrays((θ, g, *optimizer.buffers, *hyper, *noise), [optimizer.position, *(m for _, m in optimizer.memory)]),
-        np.stack(schedules, axis=-1) if schedules else np.zeros((steps + 1, 0)),
-        len(optimizer.buffers),
-        bool(noise),
-    )
+    schedules = [schedule_of(replace(h, value=values[h.symbol]), steps) for h in optimizer.hyperparameters]
+    return np.stack(schedules, axis=-1) if schedules else np.zeros((steps + 1, 0))
 
 
 def _steps(
-    loss: Loss, rule: _Rule, w: Array, steps: int, batches: Iterator[Integers | None], noises: Iterator[Array]
+    loss: Loss,
+    rule: ArrayRule,
+    schedules: Array,
+    w: Array,
+    batches: Iterator[Integers | None],
+    noises: Iterator[list[Array]],
 ) -> Iterator[Step]:
-    memory = [np.zeros_like(w)] * rule.buffers
-    for number in range(1, steps + 1):
+    memory = [np.zeros_like(w)] * len(rule.buffers)
+    for number in range(1, len(schedules)):
         with np.errstate(all="ignore"):  # a replica that overflows is reported as diverged
-            hyper, batch = rule.schedules[number], next(batches)
+            hyper, batch = schedules[number], next(batches)
             (at,) = rule.lookahead(w, *memory, *hyper)
             slope = loss.gradient(at, batch)
-            end, *memory = rule.update(w, slope, *memory, *hyper, *([next(noises)] if rule.noisy else []))
+            end, *memory = rule.update(w, slope, *memory, *hyper, *next(noises))
         yield Step(number, w, end, slope, batch, tuple(memory))
         w = end
 
@@ -296,11 +294,13 @@ def _own_batches(generator: np.random.Generator, n: int, size: int, sampling: st
             yield from generator.permutation(n)[: n // size * size].reshape(-1, size)
 
 
-def _noises(optimizer: Optimizer, seed: np.random.SeedSequence, points: Array) -> Iterator[Array]:
-    """Yield a standard normal number for every replica and coordinate, step by step."""
-    generators = [_generator(seed, r, _NOISE) for r in range(len(points))] if optimizer.noise else []
+def _noises(optimizer: Optimizer, seed: np.random.SeedSequence, points: Array) -> Iterator[list[Array]]:
+    """Yield, if the rule draws noise, a standard normal number for every replica and coordinate, step by step."""
+    if optimizer.noise is None:
+        yield from repeat([])
+    generators = [_generator(seed, r, _NOISE) for r in range(len(points))]
     while True:
-        yield np.array([generator.standard_normal(points.shape[1]) for generator in generators])
+        yield [np.array([generator.standard_normal(points.shape[1]) for generator in generators])]
 
 
 def _generator(seed: np.random.SeedSequence, replica: int, purpose: int) -> np.random.Generator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -87,9 +88,9 @@ def generic_pair(degree: int) -> Pair:
     return Pair((first, second), w, (sp.S.Zero, sp.S.Zero), sp.symbols("m1:3", real=True))
 
 
-def random_pairs(random: Random) -> list[Pair]:
-    """Return random quartic losses, point and buffer with rational numbers, in 1, 2 and 3 dimensions."""
-    return [_random_pair(random, sp.symbols(f"w1:{d + 1}", real=True)) for d in (1, 2, 3)]
+def random_pairs(random: Random, dimensions: Sequence[int] = (1, 2, 3), degree: int = 4) -> list[Pair]:
+    """Return random losses of a degree, point and buffer with rational numbers, one pair a number of dimensions."""
+    return [_random_pair(random, sp.symbols(f"w1:{d + 1}", real=True), degree) for d in dimensions]
 
 
 def quartic_pair() -> Pair:
@@ -99,6 +100,7 @@ def quartic_pair() -> Pair:
     return Pair(losses, w, (sp.Rational(1, 2), -sp.Rational(1, 3)), (sp.S.One, sp.Integer(-2)))
 
 
-def _random_pair(random: Random, coordinates: tuple[sp.Symbol, ...]) -> Pair:
+def _random_pair(random: Random, coordinates: tuple[sp.Symbol, ...], degree: int) -> Pair:
     point, m = (tuple(rational(random) for _ in coordinates) for _ in range(2))
-    return Pair((polynomial(random, coordinates, 4), polynomial(random, coordinates, 4)), coordinates, point, m)
+    losses = (polynomial(random, coordinates, degree), polynomial(random, coordinates, degree))
+    return Pair(losses, coordinates, point, m)

@@ -7,12 +7,17 @@ from random import Random
 
 import sympy as sp
 
-from sgdtheory.derive.expansion import monomials
+from sgdtheory.derive.expansion import exponents, monomial
 
 
 def rational(random: Random, largest: int = 6) -> sp.Rational:
     """Return a small rational number, zero included."""
     return sp.Rational(random.randint(-largest, largest), random.randint(1, 4))
+
+
+def learning_rate(random: Random) -> sp.Rational:
+    """Return a rational learning rate between 1/4 and 9."""
+    return sp.Rational(random.randint(1, 9), random.randint(1, 4))
 
 
 def vector(random: Random, size: int) -> sp.Matrix:
@@ -42,5 +47,18 @@ def triangular(random: Random, size: int) -> sp.Matrix:
 
 def polynomial(random: Random, coordinates: Sequence[sp.Symbol], degree: int, terms: int = 8) -> sp.Expr:
     """Return a rational combination of at most so many monomials of degree 1 to `degree`."""
-    every = [term for _, term in monomials(coordinates, degree)]
-    return sp.Add(*(rational(random) * term for term in random.sample(every, min(len(every), terms))))
+    every = list(exponents(len(coordinates), degree))
+    drawn = random.sample(every, min(len(every), terms))
+    return sp.Add(*(rational(random) * monomial(coordinates, powers) for powers in drawn))
+
+
+def rational_length(random: Random, size: int) -> sp.Matrix:
+    """Return a rational column that is not zero and whose length is rational too.
+
+    A point t of the plane at the sphere's equator, seen from its pole, is the point (2t, |t|² − 1)/(|t|² + 1) of the
+    sphere: rational where t is.
+    """
+    t = [rational(random) for _ in range(size - 1)]
+    square = sum((entry**2 for entry in t), sp.S.Zero)
+    length = sp.Rational(random.randint(1, 12), random.randint(1, 4))
+    return sp.Matrix([*(2 * entry for entry in t), square - 1]) * length / (square + 1)

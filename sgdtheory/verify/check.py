@@ -9,7 +9,7 @@ from multiprocessing import get_context
 
 from sgdtheory.claim import Claim, Ensemble, Mutant, Sample
 from sgdtheory.errors import ArgumentError
-from sgdtheory.simulation.execution import worker_count
+from sgdtheory.execution import worker_count
 from sgdtheory.theory.registry import all_claims, find
 from sgdtheory.verify.evidence import Judge, gather
 from sgdtheory.verify.statistics import FALSE_ALARM_BUDGET

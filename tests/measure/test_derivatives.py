@@ -10,7 +10,7 @@ import sympy as sp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sgdtheory import ArgumentError, complex_step, hvp, landscape, numeric_loss, quadratic, sticky_2d
+from sgdtheory import ArgumentError, complex_step, hvp, jvp, landscape, numeric_loss, quadratic, sticky_2d
 from sgdtheory.testing import polynomials, rationals
 
 SMOOTH = {
@@ -212,3 +212,23 @@ def test_a_gradient_of_another_shape_and_a_bad_spacing_are_refused() -> None:
         hvp(lambda w: w.sum(), [1.0, 2.0], [1.0, 0.0])
     with pytest.raises(ArgumentError, match=r"^spacing: got"):
         hvp(lambda w: w, [1.0], [1.0], spacing=0)
+
+
+def test_jacobian_times_vector() -> None:
+    """Of a function with outputs of two axes, at many points along many directions, against its Jacobian by hand."""
+    w, v = np.random.default_rng(11).normal(size=(4, 1, 2)), np.random.default_rng(12).normal(size=(3, 2))
+    scale = np.arange(1.0, 7.0).reshape(2, 3)
+
+    def function(at: np.ndarray) -> np.ndarray:
+        return np.sin(at[..., 0] * at[..., 1])[..., None, None] * scale
+
+    slope = np.cos(w[..., 0] * w[..., 1]) * (w[..., 1] * v[..., 0] + w[..., 0] * v[..., 1])
+    np.testing.assert_allclose(jvp(function, w, v), slope[..., None, None] * scale, atol=1e-8)
+    np.testing.assert_array_equal(jvp(function, w, np.zeros(2)), np.zeros((4, 1, 2, 3)))
+
+
+def test_jacobians_of_bad_shapes_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="same d"):
+        jvp(np.sin, [1.0, 2.0], [1.0])
+    with pytest.raises(ArgumentError, match="leading axes"):
+        jvp(lambda w: w.sum(), np.ones((2, 3)), np.ones(3))

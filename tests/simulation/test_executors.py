@@ -19,9 +19,9 @@ import xarray as xr
 from ensembles import plain, watched
 from plain_twin import assert_same_numbers
 
-from sgdtheory import SGD, ArgumentError, LostBlocksWarning
+from sgdtheory import SGD, ArgumentError, LostBlocksWarning, progress
 from sgdtheory import step as t
-from sgdtheory.simulation import execution, progress
+from sgdtheory.simulation import execution
 from sgdtheory.simulation.summaries import GROUP
 
 CUT: dict[str, Any] = {"replicas": 100, "block_size": 16}

@@ -14,8 +14,7 @@ import xarray as xr
 from ensembles import watched
 from plain_twin import assert_same_numbers
 
-from sgdtheory import SGD
-from sgdtheory.simulation import execution
+from sgdtheory import SGD, execution
 from sgdtheory.simulation.results import Collector
 from sgdtheory.simulation.summaries import GROUP
 

@@ -11,7 +11,7 @@ import sympy as sp
 from sgdtheory import symbols
 from sgdtheory.claim import Claim
 from sgdtheory.derive.moments import quadratic_mean
-from sgdtheory.theory import loss_change_allocation as lca
+from sgdtheory.theory.loss_change_allocation import expectations, naive
 from sgdtheory.verify.check import check
 from sgdtheory.verify.verdict import Verdict
 
@@ -19,7 +19,7 @@ from sgdtheory.verify.verdict import Verdict
 T_mb, T_curv = symbols.minibatch_term, symbols.curvature_term
 
 
-@pytest.mark.parametrize("claim", lca.CLAIMS, ids=lambda claim: claim.id)
+@pytest.mark.parametrize("claim", naive.CLAIMS + expectations.CLAIMS, ids=lambda claim: claim.id)
 def test_a_mutant_put_forward_as_the_claim_is_refuted(claim: Claim) -> None:
     wrong = replace(claim, statement=claim.mutants[0].statement, evidence=claim.evidence[:2], mutants=())
     assert check(wrong).verdict is Verdict.REFUTED
@@ -36,9 +36,9 @@ def test_naive_minibatch_and_curvature_terms_add_up_to_the_expected_loss_change(
     allotted = 0
     for i in range(3):
         order = [i, *(j for j in range(3) if j != i)]
-        rows = ((lca.H_i, H[i, :]), (lca.g, gradient), (lca.Σ_i, Σ[i, :]))
+        rows = ((expectations.H_i, H[i, :]), (expectations.g, gradient), (expectations.Σ_i, Σ[i, :]))
         here = {s: row[j] for family, row in rows for s, j in zip(family, order, strict=True)}
-        terms = lca.expected_minibatch_term() + lca.expected_curvature_term()
+        terms = expectations.expected_minibatch_term() + expectations.expected_curvature_term()
         allotted += terms.xreplace(here) - η * (gradient[i] ** 2 + Σ[i, i] / B)
     assert sp.expand(expected - allotted) == 0
 
@@ -46,8 +46,13 @@ def test_naive_minibatch_and_curvature_terms_add_up_to_the_expected_loss_change(
 def test_where_training_has_stopped_the_terms_cancel_the_naive_promise() -> None:
     """At g = 0 in one dimension with the stationary variance V the mean true allocation is zero."""
     h, σ, w = symbols.curvature, symbols.noise_std, sp.Symbol("w", real=True)
-    numbers = {lca.H_i[0]: h, lca.g[0]: h * w, lca.Σ_ii: σ**2, **dict.fromkeys((*lca.H_i[1:], *lca.g[1:]), 0)}
-    true = (lca.expected_minibatch_term() + lca.expected_curvature_term()).subs(numbers)
+    numbers = {
+        expectations.H_i[0]: h,
+        expectations.g[0]: h * w,
+        expectations.Σ_ii: σ**2,
+        **dict.fromkeys((*expectations.H_i[1:], *expectations.g[1:]), 0),
+    }
+    true = (expectations.expected_minibatch_term() + expectations.expected_curvature_term()).subs(numbers)
     true += -η * ((h * w) ** 2 + σ**2 / B)
     variance = η * σ**2 / (B * h * (2 - η * h))
     assert sp.simplify(quadratic_mean(sp.expand(true), [w], sp.Matrix([[variance]]))) == 0
@@ -55,7 +60,7 @@ def test_where_training_has_stopped_the_terms_cancel_the_naive_promise() -> None
 
 def test_random_steps_meet_every_dimension_and_zero_gradients() -> None:
     random = Random(0)
-    steps = [lca.random_step(random) for _ in range(60)]
+    steps = [naive.random_step(random) for _ in range(60)]
     assert {len(step) for step in steps} == {1, 2, 3}
     assert any(case[G] == 0 for step in steps for case in step)
     assert any(case[A] < 0 for step in steps for case in step)
@@ -63,14 +68,14 @@ def test_random_steps_meet_every_dimension_and_zero_gradients() -> None:
 
 def test_random_batches_meet_every_dimension_batch_size_and_correlated_noise() -> None:
     random = Random(0)
-    draws = [lca.random_batches(random) for _ in range(60)]
+    draws = [expectations.random_batches(random) for _ in range(60)]
     assert {len(draw) for draw in draws} == {1, 2, 3}
     assert {case[B] for draw in draws for case in draw} == {1, 2}
-    assert any(case[lca.Σ_i[1]] != 0 and case[lca.H_i[2]] != 0 for draw in draws for case in draw)
-    assert any(case[lca.Σ_ii] == 0 == case[T_mb] for draw in draws for case in draw)
+    assert any(case[expectations.Σ_i[1]] != 0 and case[expectations.H_i[2]] != 0 for draw in draws for case in draw)
+    assert any(case[expectations.Σ_ii] == 0 == case[T_mb] for draw in draws for case in draw)
     assert any(case[T_curv] < 0 for draw in draws for case in draw)
 
 
 def test_naive_allocation_of_a_number() -> None:
-    assert lca.naive_allocation(0) == 0
-    assert lca.naive_allocation(sp.Rational(-1, 2)) == -η / 4
+    assert naive.naive_allocation(0) == 0
+    assert naive.naive_allocation(sp.Rational(-1, 2)) == -η / 4

@@ -1,9 +1,4 @@
-"""Loss change allocation: what a step's loss change owes to each parameter, and what the naive version leaves out.
-
-A step moves coordinate i by Δᵢ. Its allocation is Aᵢ = Δᵢ·ḡᵢ with ḡ the mean of ∇L on the straight segment. The naive
-version puts the step's own minibatch gradient G in the place of ḡ. With g = ∇L at the start of the step the two differ,
-coordinate by coordinate, by T_mb = Δᵢ(gᵢ − Gᵢ) (minibatch) and T_curv = Δᵢ(ḡᵢ − gᵢ) (curvature).
-"""
+"""What each cause adds to the mean allocation of an SGD step: minibatch and curvature."""
 
 from __future__ import annotations
 
@@ -28,24 +23,18 @@ from sgdtheory.claim import (
     positive,
     real,
 )
-from sgdtheory.derive.expansion import monomials
 from sgdtheory.derive.moments import quadratic_mean
-from sgdtheory.laws import Number
-from sgdtheory.optimizers import SGD, Momentum
-from sgdtheory.sources import HERE, SHAH_2020
-from sgdtheory.theory.random_instances import rational
+from sgdtheory.optimizers import SGD
+from sgdtheory.sources import HERE
+from sgdtheory.theory.loss_change_allocation.naive import G, naive_allocation
+from sgdtheory.theory.random_instances import learning_rate, rational
 
-η, B, G, A = symbols.lr, symbols.batch_size, symbols.gradient, symbols.allocation
+η, B = symbols.lr, symbols.batch_size
 T_mb, T_curv, Σ_ii = symbols.minibatch_term, symbols.curvature_term, symbols.noise_variance
 # row i of the Hessian, the gradient, row i of the noise covariance; coordinate i is called 1, the others 2 and 3
 H_i = sp.symbols("H_11 H_12 H_13", real=True)
 g = sp.symbols("g_1:4", real=True)
 Σ_i = (Σ_ii, *sp.symbols("Sigma_12 Sigma_13", real=True))
-
-
-def naive_allocation(gradient: Number = G) -> sp.Expr:
-    """Return −ηG², the naive allocation of an SGD step to a coordinate whose gradient is G."""
-    return -η * gradient**2
 
 
 def expected_minibatch_term() -> sp.Expr:
@@ -58,21 +47,40 @@ def expected_curvature_term() -> sp.Expr:
     return η**2 / 2 * sp.Add(*(h * (g[0] * gj + s / B) for h, gj, s in zip(H_i, g, Σ_i, strict=True)))
 
 
-def allocate_naively() -> Case:
-    """Multiply the step by its own gradient.
+def mean_allocations(
+    i: int, hessian: sp.Matrix, covariance: sp.Matrix, gradient_moment: sp.Matrix
+) -> tuple[sp.Expr, sp.Expr]:
+    """Return the mean naive and true allocation of an SGD step to one coordinate of a quadratic.
 
-    SGD moves a coordinate with gradient G by Δ = −ηG. The naive allocation is Δ·G = −ηG². A square is never negative
-    and η > 0, so it is at most 0; it is 0 where G = 0, which happens (a dead unit, a parameter the batch does not see).
+    −η(E gᵢ² + Σᵢᵢ/B) and −ηE gᵢ² + (η²/2)[H(E ggᵀ + Σ/B)]ᵢᵢ.
+
+    Parameters
+    ----------
+    i : int
+        Number of the coordinate, from 0.
+    hessian, covariance : Matrix, shape (d, d), d ≤ 3
+        H; Σ, of one example's gradient.
+    gradient_moment : Matrix, shape (d, d)
+        E ggᵀ of the full gradient where the step starts.
+
+    Returns
+    -------
+    naive, true : expressions in η and B
+
+    Examples
+    --------
+    >>> parts = mean_allocations(0, sp.Matrix([[1]]), sp.Matrix([[4]]), sp.Matrix([[9]]))
+    >>> [part.subs({η: 1, B: 1}) for part in parts]
+    [-13, -5/2]
     """
-    return {A: SGD().update(G).displacement * G}
-
-
-def _allocate_momentum() -> Case:
-    return {A: Momentum(momentum=sp.Rational(1, 2)).update(G, memory=[1]).displacement * G}
-
-
-def _allocate_with_another_gradient() -> Case:
-    return {A: SGD().update(G).displacement * 1}
+    order = [i, *(j for j in range(hessian.rows) if j != i)]
+    values = _from_coordinate(i, hessian, sp.zeros(hessian.rows, 1), covariance)
+    seen = g[: hessian.rows]
+    square = gradient_moment[i, i] + Σ_ii / B
+    promised = quadratic_mean(naive_allocation(), [G], sp.Matrix([[square]]))
+    curved = quadratic_mean(sp.expand(expected_curvature_term()), seen, gradient_moment.extract(order, order))
+    true = promised + expected_minibatch_term() + curved
+    return promised.subs(values), true.subs(values)
 
 
 def average_minibatch_term() -> Case:
@@ -103,20 +111,6 @@ def average_curvature_term() -> Case:
     return {T_curv: quadratic_mean(sp.expand(step[0] * rise), noise, Σ / B)}
 
 
-def random_step(random: Random) -> list[Case]:
-    """Take one SGD step on a random polynomial loss in 1 to 3 dimensions and allocate it; a gradient may be 0."""
-    w = sp.symbols(f"w1:{random.randint(1, 3) + 1}", real=True)
-    seen = w[: len(w) - random.randint(0, 1)]  # perhaps the loss does not depend on the last coordinate
-    loss = sp.Add(*(rational(random) * term for _, term in monomials(seen, 3))) if seen else sp.S.Zero
-
-    def gradient(theta: list[sp.Expr]) -> list[sp.Expr]:
-        return [sp.diff(loss, wi).xreplace(dict(zip(w, theta, strict=True))) for wi in w]
-
-    lr, start = _learning_rate(random), [rational(random) for _ in w]
-    end, _ = SGD(lr=lr).step(start, [[] for _ in w], gradient)
-    return [{η: lr, G: gi, A: (b - a) * gi} for a, b, gi in zip(start, end, gradient(start), strict=True)]
-
-
 def random_batches(random: Random) -> list[Case]:
     """Average one SGD step over all batches of a small random data set, in exact rational numbers.
 
@@ -124,7 +118,7 @@ def random_batches(random: Random) -> list[Case]:
     """
     d, n, size = random.randint(1, 3), random.randint(1, 3), random.randint(1, 2)
     half, *pulls = sp.Matrix(d, d, lambda i, j: rational(random)), *(_column(random, d) for _ in range(n))
-    H, start, lr = half + half.T, _column(random, d), _learning_rate(random)
+    H, start, lr = half + half.T, _column(random, d), learning_rate(random)
     full = H * start + _mean(pulls)
     minibatch, curvature = [], []
     for batch in product(pulls, repeat=size):
@@ -147,10 +141,6 @@ def _from_coordinate(i: int, H: sp.Matrix, gradient: sp.Matrix, Σ: sp.Matrix) -
     return zeros | {symbol: row[j] for family, row in families for symbol, j in zip(family, order, strict=False)}
 
 
-def _learning_rate(random: Random) -> sp.Rational:
-    return sp.Rational(random.randint(1, 9), random.randint(1, 4))
-
-
 def _column(random: Random, d: int) -> sp.Matrix:
     return sp.Matrix([rational(random) for _ in range(d)])
 
@@ -171,31 +161,6 @@ def _one_step(quantity: sp.Symbol, observable: sp.Expr) -> Ensemble:
     """Measure the mean of an observable after one step on a quadratic in space, to 3 %."""
     return Ensemble(quantity, observable, "mean", _QUADRATIC, SGD(), _VALUES, 1, tuple(_START), resolution=0.03)
 
-
-NAIVE = Claim(
-    id="LCA-03",
-    slug="lca.naive",
-    title="The naive allocation of an SGD step is −ηG²: never positive, and zero where the gradient is",
-    status="corrected",
-    statement=sp.And(equals(A, naive_allocation()), sp.Le(A, 0)),
-    assumptions=(
-        positive(η, "learning rate"),
-        real(G, "gradient of the step, one coordinate"),
-        given("plain SGD: no momentum, no weight decay; the allocation uses the gradient that made the step"),
-    ),
-    source=SHAH_2020.where("definition of LCANaive"),
-    evidence=(Identity(allocate_naively), Property(random_step)),
-    mutants=(
-        Mutant("as printed: always negative", sp.And(equals(A, naive_allocation()), sp.Lt(A, 0))),
-        Mutant("without the square", sp.And(equals(A, -η * sp.Abs(G)), sp.Le(A, 0))),
-        Mutant("momentum step", evidence=(Identity(_allocate_momentum),)),
-        Mutant(
-            "step from one gradient, allocation with another", evidence=(Identity(_allocate_with_another_gradient),)
-        ),
-    ),
-    meanings=((A, "naive allocation Δ·G to the coordinate"),),
-    note="The source calls it always negative; coordinates with zero gradient are the exception.",
-)
 
 MINIBATCH = Claim(
     id="LCA-06",
@@ -254,5 +219,5 @@ CURVATURE = Claim(
     note="Coordinate i is called 1 and the others 2 and 3; more dimensions only lengthen the sum over them.",
 )
 
-CLAIMS = (NAIVE, MINIBATCH, CURVATURE)
+CLAIMS = (MINIBATCH, CURVATURE)
 """The theory, in the order of the ledger."""

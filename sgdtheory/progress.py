@@ -11,10 +11,10 @@ _SILENT_SECONDS = 2.0
 
 
 @contextmanager
-def progress_bar(total: int, wanted: bool | None) -> Iterator[Advance]:
+def progress_bar(total: int, wanted: bool | None, name: str) -> Iterator[Advance]:
     """Show a bar on the terminal's error stream once a run has lasted two seconds; silent elsewhere."""
     shown = sys.stderr.isatty() if wanted is None else wanted
-    bar = Advance(total, shown)
+    bar = Advance(total, shown, name)
     try:
         yield bar
     finally:
@@ -24,8 +24,8 @@ def progress_bar(total: int, wanted: bool | None) -> Iterator[Advance]:
 class Advance:
     """A progress bar that appears late."""
 
-    def __init__(self, total: int, shown: bool) -> None:
-        self.total, self.done, self.shown = total, 0, shown
+    def __init__(self, total: int, shown: bool, name: str) -> None:
+        self.total, self.done, self.shown, self.name = total, 0, shown, name
         self.started = time.monotonic()
         self.bar: object = None
 
@@ -40,7 +40,7 @@ class Advance:
         if self.bar is None:
             self.bar = Progress(console=Console(stderr=True), transient=True)
             self.bar.start()
-            self.task = self.bar.add_task("simulating", total=self.total)
+            self.task = self.bar.add_task(self.name, total=self.total)
         assert isinstance(self.bar, Progress)
         self.bar.update(self.task, completed=self.done)
 

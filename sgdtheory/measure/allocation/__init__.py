@@ -1,0 +1,1 @@
+"""Loss change allocation of runs: what each parameter's moves did to the loss."""

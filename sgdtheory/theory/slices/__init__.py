@@ -1,0 +1,1 @@
+"""Loss-landscape slices and trajectories: what such pictures show, and what they cannot."""
