@@ -114,7 +114,7 @@ def draw_ends(axes: Axes, run: xr.Dataset) -> None:
 
 def make(quick: bool = False, rng: int = 0) -> Picture:
     """Run the experiment and draw it."""
-    run = simulate(250 if quick else 5_000, rng, every=25)
+    run = simulate(250 if quick else 2_500, rng, every=25)
     with style():
         figure = Figure(figsize=(12.2, 4.4))
         axes = figure.subplots(1, 3)
