@@ -1,6 +1,6 @@
 """Two SGD steps in both orders from one point, in the plane: the parallelogram that does not close, and the bracket.
 
-Steps are exact rational ones on two quartic losses. Left: the two paths, their ends, and the bracket times ε² between
+Steps are exact rational ones on two cubic losses, each a valley with one wall steeper than the other. Left: the two paths, their ends, and the bracket times ε² between
 them. Right: the gap over ε² for smaller and smaller ε, which runs into the bracket along the ε³ term.
 """
 
@@ -22,12 +22,12 @@ from sgdtheory.plots import artists
 from sgdtheory.plots.artists import Look
 from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import BLACK, BLUE, GREEN, RED, save, style
-from sgdtheory.theory.example_pairs import quartic_pair
+from sgdtheory.theory.example_pairs import Pair
 from sgdtheory.theory.lie_brackets.swap import SWAP_GAP
 
 ε = symbols.epsilon
-SHOWN = Fraction(1, 4)
-STEPS = tuple(Fraction(1, 2**k) for k in range(2, 8))
+SHOWN = Fraction(2, 5)
+STEPS = tuple(SHOWN / 2**k for k in range(6))
 ORDERS = {(0, 1): Look("example 1, then 2", BLUE, "o", "-"), (1, 0): Look("example 2, then 1", RED, "s", "--")}
 BRACKET = Look("$\\epsilon^2[v_1,v_2]$", GREEN, "", "-")
 WITH_NEXT = Look("with the $\\epsilon^3$ term", BLACK, "", ":")
@@ -36,13 +36,20 @@ FORMULA = Look("$[v_1,v_2]$ + $\\epsilon^3$ term$\\,/\\epsilon^2$", BLACK, "", "
 LIMIT = Look("$[v_1,v_2]$", GREEN, "D", "")
 
 
+@cache
+def pair() -> Pair:
+    """Return both losses and the start."""
+    x, y = w = sp.symbols("theta1:3", real=True)
+    losses = ((x + y / 2 - 2) ** 2 / 2 + x**3 / 12, (y + x / 2 - sp.Rational(3, 2)) ** 2 / 2 + y**3 / 4)
+    return Pair(losses, w, (sp.S.Zero, sp.S.Zero), (sp.S.Zero, sp.S.Zero))
+
+
 def path(order: tuple[int, int], step: Fraction) -> np.ndarray:
     """Return the start and the points after one and two exact steps, shape (3, 2)."""
-    pair = quartic_pair()
-    start, points = pair.start(sgd.SGD(), ε), [pair.point]
+    start, points = pair().start(sgd.SGD(), ε), [pair().point]
     for count in (1, 2):
-        gradients = [-pair.fields[i] for i in order[:count]]
-        points.append(compose(sgd.SGD(sp.Rational(step)), gradients, pair.coordinates, start).position)
+        gradients = [-pair().fields[i] for i in order[:count]]
+        points.append(compose(sgd.SGD(sp.Rational(step)), gradients, pair().coordinates, start).position)
     return np.array(points, dtype=float)
 
 
@@ -54,7 +61,7 @@ def gap(step: Fraction) -> np.ndarray:
 @cache
 def local_values() -> dict[sp.Symbol, np.ndarray]:
     """Return the bracket and the bending at the start, as vectors."""
-    components = quartic_pair().local()
+    components = pair().local()
     return {s: np.array([float(c[s]) for c in components]) for s in (symbols.bracket, symbols.bending)}
 
 
@@ -62,10 +69,7 @@ def predicted(step: float | Fraction, terms: int) -> np.ndarray:
     """Return what the ledger says of the gap: the bracket (1 term), with the next one (2)."""
     formula = sp.Add(*sorted(SWAP_GAP.statement.rhs.args, key=lambda t: sp.degree(t, ε))[:terms])
     return np.array(
-        [
-            float(formula.subs({ε: sp.Rational(step), **{s: v[i] for s, v in local_values().items()}}))
-            for i in range(2)
-        ]
+        [float(formula.subs({ε: sp.Rational(step), **{s: v[i] for s, v in local_values().items()}})) for i in range(2)]
     )
 
 
@@ -80,7 +84,7 @@ def draw_paths(axes: Axes) -> None:
         tip = ends[1, 0] + predicted(SHOWN, terms)
         axes.plot(*np.array([ends[1, 0], tip]).T, color=look.color, linestyle=look.line, linewidth=2.2)
         axes.plot(*tip, color=look.color, marker=">" if terms == 1 else "x", markersize=7)
-    axes.annotate("start", path((0, 1), SHOWN)[0], xytext=(6, 6), textcoords="offset points")
+    axes.annotate("start", path((0, 1), SHOWN)[0], xytext=(8, -10), textcoords="offset points")
     axes.set(xlabel="$\\theta_1$ (dimensionless)", ylabel="$\\theta_2$ (dimensionless)", title="Two steps, two ends")
     axes.margins(0.12)
     artists.legend(axes, [*ORDERS.values(), BRACKET, WITH_NEXT], loc="best")
@@ -88,16 +92,16 @@ def draw_paths(axes: Axes) -> None:
 
 def draw_limit(axes: Axes) -> None:
     """Draw the gap over ε² in the plane."""
-    small = [predicted(step, 2) / float(step) ** 2 for step in (Fraction(1, 2**20), STEPS[0])]
-    artists.theory(axes, *np.array(small).T, FORMULA)
+    ends = [predicted(step, 2) / float(step) ** 2 for step in (STEPS[0] / 2**20, STEPS[0])]
+    artists.theory(axes, *np.array(ends).T, FORMULA)
     artists.measured(axes, *np.array([gap(step) / float(step) ** 2 for step in STEPS]).T, MEASURED)
     axes.plot(*local_values()[symbols.bracket], color=LIMIT.color, marker=LIMIT.marker, markersize=9, linestyle="none")
     for step in STEPS[:3]:
         where = gap(step) / float(step) ** 2
-        axes.annotate(f"$\\epsilon=1/{step.denominator}$", where, xytext=(8, 3), textcoords="offset points", fontsize=9.5)
+        axes.annotate(f"$\\epsilon={float(step):g}$", where, xytext=(8, 3), textcoords="offset points", fontsize=9.5)
     labels = ("first component (units of $L^2/\\theta^3$)", "second component (units of $L^2/\\theta^3$)")
     axes.set(xlabel=labels[0], ylabel=labels[1], title="Gap over $\\epsilon^2$")
-    axes.margins(0.18)
+    axes.margins(0.22)
     artists.legend(axes, [MEASURED, FORMULA, LIMIT], loc="best")
 
 
@@ -120,10 +124,10 @@ def caption() -> str:
     off = [np.linalg.norm(whole - predicted(SHOWN, k)) / np.linalg.norm(whole) for k in (1, 2)]
     last = np.linalg.norm(gap(STEPS[-1]) / float(STEPS[-1]) ** 2 - bracket) / np.linalg.norm(bracket)
     return (
-        f"Exact SGD steps of size ε = {SHOWN} on two quartic losses from (1/2, −1/3), in both orders. The ends are "
+        f"Exact SGD steps of size ε = {SHOWN} on two cubic losses from (0, 0), in both orders. The ends are "
         f"({whole[0]:.3f}, {whole[1]:.3f}) apart; ε²[v1, v2] is off by {off[0]:.0%} of that, with the ε³ term by "
         f"{off[1]:.0%}. Over ε² the gap tends to [v1, v2] = ({bracket[0]:.3f}, {bracket[1]:.3f}), within {last:.1%} of "
-        f"it at ε = 1/{STEPS[-1].denominator}."
+        f"it at ε = {STEPS[-1]}."
     )
 
 

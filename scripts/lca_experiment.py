@@ -7,9 +7,9 @@ no setting that was run is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -42,8 +42,7 @@ CHANGED = {
 SGD, HEAVY_BALL, ADAM = sgd.SGD, sgd.Momentum, sgd.Adam
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(NamedTuple):
     """How much is run: all of it, or enough to see that it works."""
 
     seeds: int
@@ -51,7 +50,7 @@ class Size:
     rates: tuple[float, ...]
 
 
-FULL, QUICK = Size(8, 300, (0.03, 0.1, 0.3, 1.0)), Size(4, 120, (0.03, 0.3, 1.0))
+FULL, QUICK = Size(8, 300, (0.03, 0.1, 0.3, 1.0)), Size(4, 80, (0.03, 0.3, 1.0))
 
 
 @cache

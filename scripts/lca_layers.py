@@ -63,7 +63,7 @@ def draw_map(figure: Figure, axes: Axes, table: xr.Dataset) -> None:
     edges = np.arange(parts.sizes["step"] + 1) * width
     mesh = axes.pcolormesh(edges, rows, parts.transpose("neuron", "step"), cmap="RdBu_r", norm=norm, rasterized=True)
     bar = figure.colorbar(mesh, ax=axes, pad=0.01)
-    bar.set_label(f"$A$ in {width} steps (nats)\nhelps $\\leftarrow$        $\\rightarrow$ hurts")
+    bar.set_label(f"helps $\\leftarrow$ $A$ in {width} steps $\\rightarrow$ hurts\n(nats)")
     sizes = by_layer(xr.ones_like(table["size"], dtype=int))
     ends = np.cumsum(sizes.values)
     for end in ends[:-1]:

@@ -133,7 +133,9 @@ def caption(decays: Sequence[float], found: dict[str, list[Shares]]) -> str:
     """Say what is drawn, with the numbers of the run."""
     own = {name: stated(name, np.array(decays)) for name in found}
     worst = max(
-        max(abs(s.own - p), abs(s.mean - (1 - p))) for name in found for s, p in zip(found[name], own[name], strict=True)
+        max(abs(s.own - p), abs(s.mean - (1 - p)))
+        for name in found
+        for s, p in zip(found[name], own[name], strict=True)
     )
     response = impulse_response(sgd.Momentum(ε, sp.Rational(4, 5)), 1)
     share = float(response.ahead[0] / response.end)

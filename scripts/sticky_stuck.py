@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import sgdtheory as sgd
-from sgdtheory.plots import artists
 from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, save, style
 
@@ -130,15 +129,15 @@ def caption(on_line: xr.Dataset, in_plane: xr.Dataset, exact: xr.Dataset, rng: i
     ok = in_plane.diverged_at.values < 0
     return (
         f"a, b: Q = (w + 2)²(w − 2)³, η = {LR:g}, B = {BATCH}, momentum {MOMENTUM:g}, squared error without the ½, one "
-        f"epoch of {LINE_SAMPLES:,} samples, uniform starts on ±{2 * LINE_W0} ({len(gone) and on_line.sizes['replica']:,} "
-        f"runs, seed {rng}). The published share left of the barrier, about {PUBLISHED_SHARE:g}, counts only runs that "
-        f"never diverge; here it is {finite[-1]:.3f}. {gone[-1]:.0%} of all runs diverge, nearly all by step "
-        f"{steps[early]}, thrown by the steep walls: of all runs {every[-1]:.3f} end left, "
-        f"though {every[0]:.2f} start there. Both minima have L'' = 0, so that no learning rate makes them unstable, and "
-        f"the barrier is a fixed point of every step. c: Q = (w1² + w2²)²w1², w1 uniform on ±{PLANE_ACROSS:g}, w2 on "
-        f"±{PLANE_REACH:g}; the {ok.mean():.0%} of runs that stay finite move w2 by {np.max(moved(in_plane)):.2g} at "
-        f"most. From w1 = 0 exactly all {stayed} of {exact.sizes['replica']} runs stay where they are, to the last bit: "
-        f"there every example's gradient is 0."
+        f"epoch of {LINE_SAMPLES:,} samples, uniform starts on ±{2 * LINE_W0} ({on_line.sizes['replica']:,} "
+        f"runs, seed {rng}). The published share left of the barrier, about {PUBLISHED_SHARE:g} of 100 runs, counts "
+        f"only those that never diverge; here it is {finite[-1]:.3f}. {gone[-1]:.0%} of all runs diverge, nearly all "
+        f"by step {steps[early]}, thrown by the steep walls: of all runs {every[-1]:.3f} end left, "
+        f"though {every[0]:.2f} start there. Both minima have L'' = 0, so that no learning rate makes them unstable, "
+        f"and the barrier is a fixed point of every step. c: Q = (w1² + w2²)²w1², w1 uniform on ±{PLANE_ACROSS:g}, "
+        f"w2 on ±{PLANE_REACH:g}; the {ok.mean():.0%} of runs that stay finite move w2 by "
+        f"{np.max(moved(in_plane)):.2g} at most. From w1 = 0 exactly all {stayed} of {exact.sizes['replica']} runs "
+        f"stay where they are, to the last bit: there every example's gradient is 0."
     )
 
 

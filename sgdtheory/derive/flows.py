@@ -125,7 +125,7 @@ def then(first: Series, second: Series, coordinates: Sequence[sp.Symbol]) -> Ser
     Raises
     ------
     ArgumentError
-        If a field is no polynomial, or does not have one component a coordinate.
+        If a field is no polynomial, or does not have one component a coordinate, or the lengths differ.
 
     Examples
     --------
@@ -134,6 +134,8 @@ def then(first: Series, second: Series, coordinates: Sequence[sp.Symbol]) -> Ser
     >>> [term[0] for term in then(step, step, [x])]  # (1 + ε)²x − x
     [2*x, x]
     """
+    if len(first) != len(second):
+        raise ArgumentError("second", f"{len(second)} terms", f"{len(first)}, as the first has")
     return _in_ring(_then, coordinates, first, second)
 
 

@@ -32,6 +32,11 @@ class Ends:
         λmin and λmax; NaN where the Hessian is not finite, or Lanczos did not settle.
     residual : float
         The larger |Hv − λv| of both: an eigenvalue lies within it of each.
+
+    Examples
+    --------
+    >>> Ends(-1.0, 2.0, 0.0).ratio
+    0.5
     """
 
     smallest: float

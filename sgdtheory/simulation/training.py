@@ -72,7 +72,19 @@ def training_steps(
 ) -> Iterator[Step]:
     """Train and hand out every step as it is made; nothing is stored.
 
-    The arguments are those of `train`.
+    Parameters
+    ----------
+    loss, optimizer, steps, init, replicas, batch_size, sampling, rng
+        As for `train`.
+
+    Returns
+    -------
+    iterator of Step
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that do not fit each other, before any work starts.
 
     Examples
     --------

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 import sympy as sp
+from sgdtheory.theory.lie_bracket import CLAIMS, V1, V2, ΔM, Δz, Δθ, a, b, c, ε, μ
 
 from sgdtheory.claim import Claim, Property
 from sgdtheory.symbols import GLOSSARY
 from sgdtheory.theory import example_pairs, lie_bracket
-from sgdtheory.theory.lie_bracket import CLAIMS, V1, V2, ΔM, Δz, Δθ, a, b, c, ε, μ
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 F = Fraction
