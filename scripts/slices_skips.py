@@ -110,9 +110,9 @@ def caption(cases: dict[tuple[int, bool], Case], steps: int, rng: int) -> str:
     down = {key: f"{case.down.mean():.0%}" for key, case in cases.items()}
     return (
         f"Networks of {WIDTH} tanh units a layer on spirals, {steps} steps of momentum; the run of median loss on the "
-        f"plane of two Gaussian directions, filter-normalised, biases held (cosine "
-        f"{deep.plane.attrs['cosine']:+.2f} in the deepest of {deep.parameters} parameters), beside the ends of the whole Hessian at the cross (seed {rng}; {lost} of "
-        f"{runs * len(cases)} runs diverged). Of {runs} runs each the median loss is, with {DEEP} layers, "
+        "plane of two Gaussian directions, filter-normalised, biases held (cosine "
+        f"{deep.plane.attrs['cosine']:+.2f} in the deepest of {deep.parameters} parameters), beside the ends of the "
+        f"whole Hessian at the cross (seed {rng}; {lost} of {runs * len(cases)} runs diverged). Of {runs} runs each the median loss is, with {DEEP} layers, "
         f"{loss[DEEP, False]} without skips and {loss[DEEP, True]} with them, with 2 layers {loss[2, False]} and "
         f"{loss[2, True]}; the part of such planes that bends down is {down[DEEP, False]} and {down[DEEP, True]}, "
         f"{down[2, False]} and {down[2, True]} with 2 layers. Depth roughens the surroundings here; that skips smooth "
