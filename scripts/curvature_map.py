@@ -70,13 +70,13 @@ def draw_loss(axes: Axes, plane: xr.Dataset) -> None:
 
 def make(quick: bool = False, rng: int = 0) -> Picture:
     """Draw the figure."""
-    points = 31 if quick else 101
+    points = 25 if quick else 81
     loss = sgd.numeric_loss(unit_problem(rng))
     axis_a, axis_b = np.eye(2)
     plane = sgd.slice_2d(loss, CENTRE, axis_a, axis_b, points=points, extent=EXTENT)
     exact = sgd.curvature_map(loss, CENTRE, axis_a, axis_b, points=points, extent=EXTENT)
     by_shift = published(exact.smallest.values, exact.largest.values)
-    network, parameters, diverged = network_map(200 if quick else 2000, 9 if quick else 21, rng)
+    network, parameters, diverged = network_map(200 if quick else 2000, 7 if quick else 21, rng)
     with style():
         figure = Figure(figsize=(12.4, 3.7))
         axes = figure.subplots(1, 4)

@@ -301,7 +301,7 @@ def _ends_at(loss: Loss, vectors: list[Array], coordinates: Array, tolerance: fl
 def _matrices(loss: Loss, points: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Return the whole Hessians at some points, shape (points, d, d), and where they are finite; 0 elsewhere."""
     h = loss.hvp(points[:, np.newaxis], np.eye(loss.dimension))
-    finite = np.isfinite(h).all(axis=(-2, -1))
+    finite = np.asarray(np.isfinite(h).all(axis=(-2, -1)))
     return np.where(finite[:, np.newaxis, np.newaxis], h + h.swapaxes(-1, -2), 0.0) / 2, finite
 
 
