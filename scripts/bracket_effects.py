@@ -164,9 +164,9 @@ def caption(measured: Effects, checkpoints: list[int], replicas: int, rng: int) 
         f"{HIDDEN[0]} tanh units (b; {EXAMPLES:,} examples, {replicas} runs of each of {len(ALONE) + 1} networks, bars "
         f"3 standard errors, seed {rng}; {measured.diverged} of {(len(ALONE) + 1) * replicas} runs diverged) the "
         f"effect after {checkpoints[-1]:,} steps is {values[2]} for the pair and {values[3]} for a single label by "
-        f"chance beside it, {values[0]} and {values[1]} for the labels learnt through the same hidden units, and for the pair "
-        f"alone {values[4]} as independent and {values[5]} by one softmax. Lines are ε²J[v_i, v_j], markers both "
-        f"orders run with ε = {STEP:g}; they differ by at most {off:.1%}."
+        f"chance beside it, {values[0]} and {values[1]} for the labels learnt through the same hidden units, and for "
+        f"the pair alone {values[4]} as independent and {values[5]} by one softmax. Lines are ε²J[v_i, v_j], markers "
+        f"both orders run with ε = {STEP:g}; they differ by at most {off:.1%}."
     )
 
 

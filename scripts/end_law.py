@@ -140,8 +140,8 @@ def caption(run: xr.Dataset, laws: dict[float, Posterior], found: dict[float, Co
         f"uniform starts (seed {rng}; {last.diverged} of {last.runs:,} runs diverged), against posteriors under the "
         f"same flat prior. Left of the barrier at {barrier:.2f} begin {begun:.3f} of the runs and end "
         f"{share.value:.3f} ± {share.error:.3f}, while the posterior's mass there falls from "
-        f"{first.basins[0][0]:.3f} to {last.basins[0][0]:.3f}. The total variation is never below {near.total_variation.value:.2f}; dotted, what "
-        "as many draws from the posterior itself would show."
+        f"{first.basins[0][0]:.3f} to {last.basins[0][0]:.3f}. The total variation is never "
+        f"below {near.total_variation.value:.2f}; dotted, what as many draws from the posterior itself would show."
     )
 
 

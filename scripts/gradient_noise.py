@@ -89,7 +89,7 @@ def draw(left: Axes, right: Axes, seen: dict[int, list[Measured]]) -> None:
         artists.measured(right, points, value / h, look, 3 * error / h)
         limit = float(noise_over_curvature(k))
         right.annotate(
-            f"{noise_over_curvature(k)}", (0.08, limit), xytext=(-6, {3: 2, 4: -4}.get(k, 0)),
+            f"{noise_over_curvature(k)}", (0.08, limit), xytext=(-6, {2: 4, 4: -5}.get(k, 0)),
             textcoords="offset points", ha="right", va="center", fontsize=9.5, color=look.color,
         )  # fmt: skip
     h = np.array([1e-5, 3e2])

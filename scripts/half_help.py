@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 import sgdtheory as sgd
 from sgdtheory import symbols
 from sgdtheory.derive.moments import covariance_step
-from sgdtheory.measure.allocation import allocate
 from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.plots import artists
 from sgdtheory.plots.artists import Look
@@ -58,8 +57,8 @@ def simulate(replicas: int, rng: np.random.SeedSequence) -> Helped:
         problem, sgd.SGD(lr=LR), steps=STEPS, replicas=replicas, init=[START] * len(CURVATURES),
         batch_size=BATCH_SIZE, rng=rng,
     )  # fmt: skip
-    parts = allocate(run.w.values, sgd.numeric_loss(problem).gradient, nodes=1)  # one node is exact for a quadratic
-    return Helped((parts < 0).mean(axis=0), replicas, run.attrs["diverged"])
+    helped = sgd.lca(run, problem, "exact").helped
+    return Helped(helped.mean("replica").values, replicas, run.attrs["diverged"])
 
 
 def predicted(curvature: sp.Expr) -> np.ndarray:

@@ -143,7 +143,8 @@ def caption(decays: Sequence[float], found: dict[str, list[Shares]]) -> str:
         f"The unit a·tanh(b x) on {len(X)} examples, of which two are swapped among steps on the mean loss; markers "
         f"are the gap of where float64 runs come to rest, resolved along [v1, v2] and [v̄, v2 − v1], lines the "
         f"ledger. The whole effect of a gradient is {PUSH:g} of it, so that higher orders do not show: the largest "
-        f"deviation is {worst:.0e}. At μ = 0.8 the pair's own bracket has {share:.0%} with the heavy ball (averaged momentum has "
+        f"deviation is {worst:.0e}. At μ = 0.8 the pair's own bracket has {share:.0%} with the heavy ball "
+        f"(averaged momentum has "
         f"the same shares); with Nesterov's look-ahead {float(stated('Nesterov', np.array(0.8))):.0%}."
     )
 

@@ -140,18 +140,19 @@ def caption(both: list[Task], tables: list[dict], found: dict, runs: int, rng: i
     length = {cell: np.linalg.norm(tables[0][cell].w, axis=1).mean() for cell in CELLS}
     lost, total = sum(c.diverged for cells in tables for c in cells.values()), runs * len(CELLS) * len(both)
     near = 1 / np.sqrt(runs * len(CELLS) - 1)
-    numbers = [f"{found[task.name, kind]:+.2f}" for task in both for kind in KINDS]
+    numbers = [f"{found[task.name, kind]:+.2f}".replace("-", "−") for task in both for kind in KINDS]
     flat, full = (tables[0][cell].sharpness["filter"].mean() for cell in (("small", False), ("all", False)))
     return (
         f"ReLU networks ({both[0].network.dimension} and {both[1].network.dimension} parameters) trained with batches "
         f"of {SMALL} or all examples, with and without weight decay, at one learning rate for equal epochs; slices are "
-        f"means over {runs} runs and 4 directions, sharpness is the mean of dᵀHd over 64 (seed {rng}; {lost} of "
-        f"{total} runs diverged). On the spirals the weights end with |w| = {length['small', False]:.1f} (small "
-        f"batch), {length['small', True]:.1f} (decay), {length['all', False]:.1f} and {length['all', True]:.1f} (full), and "
-        f"the flattest end, {flat:.2f} normalised against {full:.2f} of the full batch, is the steepest farther out. "
-        f"The rank correlation of sharpness, raw and normalised, with test error is {numbers[0]} and {numbers[1]} on the "
-        f"spirals, {numbers[2]} and {numbers[3]} on the clouds (±{near:.2f} where there is none): that normalised sharpness can be "
-        "compared between rescaled networks does not make it a measure of generalisation."
+        f"means over {runs} runs and 4 directions, sharpness is the mean of dᵀHd over 64, biases held (seed {rng}; "
+        f"{lost} of {total} runs diverged). On the spirals the weights end with |w| = {length['small', False]:.1f} "
+        f"(small batch), {length['small', True]:.1f} (with decay), {length['all', False]:.1f} and "
+        f"{length['all', True]:.1f} (full batch); the normalised sharpness of the small batch without decay is "
+        f"{flat:.2f}, that of the full batch {full:.2f}. The rank correlation of sharpness, raw and normalised, with "
+        f"test error is {numbers[0]} and {numbers[1]} on the spirals, {numbers[2]} and {numbers[3]} on the clouds "
+        f"(standard error {near:.2f} if there is none): that normalised sharpness can be compared between rescaled "
+        "networks does not make it a measure of generalisation."
     )
 
 

@@ -117,7 +117,9 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
         artists.legend(axes[0, 0], list(POINTS.values()), loc="upper center")
         found = draw_seen(axes[1, 1], cases, rng)
     title = "One function, three sets of weights: what slices see"
-    return Picture("slices_rescaling", title, caption(cases, found, rng), ("VIS-01", "VIS-02", "VIS-03"), figure)
+    return Picture(
+        "slices_rescaling", title, caption(cases, found, rng), ("VIS-01", "VIS-02", "VIS-03", "VIS-17"), figure
+    )
 
 
 def caption(cases: dict[int, Rescaled], found: dict[tuple[str, str, int], float], rng: int) -> str:

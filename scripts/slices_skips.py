@@ -25,7 +25,7 @@ LEVELS = np.arange(-5, 2.01, 0.5)
 
 
 class Case(NamedTuple):
-    """A network trained several times: the plane of the first run, what it hides, and the shares of all.
+    """A network trained several times: the plane of the run of median loss, what it hides, and the shares of all.
 
     Parameters
     ----------
@@ -33,6 +33,7 @@ class Case(NamedTuple):
     ends : Ends
         Of the whole Hessian at the plane's centre.
     losses, errors : ndarray, shape (runs,)
+        That run first.
     down : ndarray, shape (runs,)
         Part of the cells of a coarse plane that bend down in it.
     parameters, diverged : int
@@ -53,6 +54,8 @@ def run(depth: int, skip: bool, steps: int, runs: int, points: int, rng: int) ->
     test, momentum = network.on(*sgd.spirals(1000, rng=rng + 1)), sgd.Momentum(lr=0.02, momentum=0.9)
     made = sgd.train(network, momentum, steps=steps, batch_size=32, replicas=runs, record=steps, rng=rng)
     ends = made.w.values[:, -1]
+    middle = np.argsort(network.value(ends))[runs // 2]
+    ends[[0, middle]] = ends[[middle, 0]]
     planes = [sgd.random_directions(network, w, rng=rng) for w in ends]
     coarse = [sgd.slice_2d(network, w, *d, points=COARSE) for w, d in zip(ends, planes, strict=True)]
     return Case(
@@ -67,16 +70,18 @@ def run(depth: int, skip: bool, steps: int, runs: int, points: int, rng: int) ->
 
 
 def draw(axes: Axes, case: Case, name: str) -> ScalarMappable:
-    """Draw the contours of the loss on the plane of the first run."""
+    """Draw the contours of the loss on the plane."""
     height = np.log10(np.clip(case.plane.loss.values.T, 10 ** LEVELS[0], 10 ** LEVELS[-1]))
     shown = axes.contourf(case.plane.alpha, case.plane.beta, height, LEVELS, cmap="cividis")
-    axes.contour(case.plane.alpha, case.plane.beta, height, LEVELS, colors=BLACK, linewidths=0.4, linestyles="solid")
+    axes.contour(
+        case.plane.alpha, case.plane.beta, height, LEVELS[::2], colors=BLACK, linewidths=0.4, linestyles="solid"
+    )
     axes.plot(0, 0, marker="+", color="white", markersize=10, markeredgewidth=2)
     text = (
-        f"{name}: loss {case.losses[0]:.2g}, test error {case.errors[0]:.1%}\n"
+        f"{name}\nloss {case.losses[0]:.2g}, test error {case.errors[0]:.1%}\n"
         f"whole Hessian: $\\lambda$ from {case.ends.smallest:.2g} to {case.ends.largest:.2g}"
     )
-    axes.set_title(text.replace("-", "\N{MINUS SIGN}"), fontsize=10.5)
+    axes.set_title(text.replace("-", "\N{MINUS SIGN}"), fontsize=10)
     axes.grid(visible=False)
     axes.set(xlabel="$\\alpha$ (multiples of $d$)", ylabel="$\\beta$ (multiples of $e$)", aspect="equal")
     return shown
@@ -87,7 +92,7 @@ def make(quick: bool = False, rng: int = 0) -> Picture:
     steps, runs, points = (80, 2, 13) if quick else (1500, 5, 51)
     cases = {(d, skip): run(d, skip, steps, runs, points, rng) for d in DEPTHS for skip in (False, True)}
     with style():
-        figure = Figure(figsize=(8.8, 8.0))
+        figure = Figure(figsize=(8.0, 7.4))
         axes = figure.subplots(2, 2, sharex=True, sharey=True)
         for ax, ((depth, skip), case) in zip(axes.flat, cases.items(), strict=True):
             shown = draw(ax, case, f"{depth} layers, {'skips' if skip else 'no skips'}")
@@ -104,10 +109,11 @@ def caption(cases: dict[tuple[int, bool], Case], steps: int, rng: int) -> str:
     loss = {key: f"{np.median(case.losses):.1e}" for key, case in cases.items()}
     down = {key: f"{case.down.mean():.0%}" for key, case in cases.items()}
     return (
-        f"Networks of {WIDTH} tanh units a layer on spirals, {steps} steps of momentum; each on the plane of two "
-        f"Gaussian directions, filter-normalised, biases held (cosine {deep.plane.attrs['cosine']:+.2f} in the deepest, "
-        f"of {deep.parameters} parameters), beside the ends of the whole Hessian at the cross (seed {rng}; {lost} of "
-        f"{runs * len(cases)} runs diverged). Of {runs} runs each the median loss is, with {DEEP} layers, "
+        f"Networks of {WIDTH} tanh units a layer on spirals, {steps} steps of momentum; the run of median loss on the "
+        "plane of two Gaussian directions, filter-normalised, biases held (cosine "
+        f"{deep.plane.attrs['cosine']:+.2f} in the deepest of {deep.parameters} parameters), beside the ends of the "
+        f"whole Hessian at the cross (seed {rng}; {lost} of {runs * len(cases)} runs diverged). "
+        f"Of {runs} runs each the median loss is, with {DEEP} layers, "
         f"{loss[DEEP, False]} without skips and {loss[DEEP, True]} with them, with 2 layers {loss[2, False]} and "
         f"{loss[2, True]}; the part of such planes that bends down is {down[DEEP, False]} and {down[DEEP, True]}, "
         f"{down[2, False]} and {down[2, True]} with 2 layers. Depth roughens the surroundings here; that skips smooth "

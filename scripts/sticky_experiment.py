@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sgdtheory import SGD, Dataset, Problem, Uniform, numeric_loss, simulate, sticky_1d
 from sgdtheory.derive.stability import stability_limit
 from sgdtheory.laws import Law
+from sgdtheory.measure import crisis, stability
 from sgdtheory.plots import artists
 from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, style
@@ -114,37 +115,13 @@ def curvature(convention: str) -> float:
 
 
 def mean_square_limit() -> float:
-    """Return the η·L''(−w0) beyond which fresh batches make the linearised mean square deviation grow.
-
-    There E(1 − ηĥ)² = 1, with ĥ the curvature of the mean loss of a batch.
-    """
-    population = experiment(AS_RUN, None)
-    (w,) = population.coordinates
-    h = sp.diff(population.example_gradient[0], w).subs(w, -W0)
-    relative_variance = population.data.mean(sp.expand(h**2)) / population.data.mean(sp.expand(h)) ** 2 - 1
-    return float(2 / (1 + relative_variance / BATCH))
+    """Return the η·L''(−w0) beyond which fresh batches make the linearised mean square deviation grow."""
+    return stability.mean_square_limit(experiment(AS_RUN, None), BATCH, at=-float(W0)) * curvature(AS_RUN)
 
 
 def crisis_limit() -> float:
-    """Return the η·L''(−w0) beyond which gradient descent itself leaves the sharp minimum's basin.
-
-    One step f(w) = w − ηL'(w) folds the basin at the turning point f'(c) = 0. Orbits stay inside as long as the
-    highest image f(f(c)) does not pass the barrier, a repelling fixed point; at the crisis it falls on it.
-    """
-    from scipy.optimize import brentq
-
-    population = experiment(AS_RUN, None)
-    lr = sp.Symbol("eta", positive=True)
-    (w,) = population.coordinates
-    step = SGD(lr=lr).update(population.gradient[0], theta=w).position
-    f, slope = (sp.lambdify((w, lr), e) for e in (step, sp.diff(step, w)))
-
-    def overshoot(x: float) -> float:
-        rate = x / curvature(AS_RUN)
-        fold = brentq(slope, -float(W0), barrier(), args=(rate,))
-        return float(f(f(fold, rate), rate)) - barrier()
-
-    return float(brentq(overshoot, float(stability_limit(SGD())), 5, xtol=1e-10))
+    """Return the η·L''(−w0) beyond which gradient descent itself leaves the sharp minimum's basin."""
+    return crisis.crisis_limit(experiment(AS_RUN, None), at=-float(W0)) * curvature(AS_RUN)
 
 
 def paths(problem: Problem, init: Law, replicas: int, rng: int, lr: float = LR) -> tuple[Array, NDArray[np.bool_]]:

@@ -730,9 +730,7 @@ flow_place = _define("flow_place", "w_tau", "place of gradient flow at time τ",
 flow_power = _define("flow_power", "p_L", "limit of d log L/d log τ along the flow", "1", real=True)
 basin_edge = _define("basin_edge", "w_edge", "distance within which gradient descent converges", "θ", real=True)
 edge_image = _define("edge_image", "w_image", "where one step takes the edge of the basin", "θ", real=True)
-collapse = _define(
-    "collapse", "Lambda_N", "mean of log|w'/w| a step beside a double zero, normal inputs", "1", real=True
-)
+collapse = _define("collapse", "Lambda_N", "mean of log|w'/w| beside a double zero, normal inputs", "1", real=True)
 collapse_unit = _define("collapse_unit", "Lambda_1", "the same for inputs ±1 and batches of B", "1", real=True)
 threshold_normal = _define(
     "threshold_normal", "s_N", "ησ at which a double zero stops attracting, normal inputs, B = 1", "1", real=True
@@ -779,14 +777,10 @@ covariance_22 = _define("covariance_22", "S_c", "long-run variance of w2", "θ²
 line_power = _define("line_power", "a_L", "a in Q = (w1² + w2²)^a w1", "1", positive=True)
 jitter = _define("jitter", "V_L1", "long-run mean of w1² at fixed w2", "θ²", real=True)
 creep_start = _define("creep_start", "w2_0", "distance along the line at the start", "θ", positive=True)
-creep_end = _define(
-    "creep_end", "u_n", "w2^(2 − 4a) after n steps, w2 the distance along the line", "θ^(2 − 4a)", real=True
-)
+creep_end = _define("creep_end", "u_n", "w2^(2 − 4a) after n steps", "θ^(2 − 4a)", real=True)
 creep_steps = _define("creep_steps", "n_c", "steps of the creep", "step", positive=True)
 creep_rate = _define("creep_rate", "D_c", "mean move along the line in a step", "θ", real=True)
-crisis = _define(
-    "crisis", "x_c", "learning rate × curvature at which gradient descent leaves by itself", "1", real=True
-)
+crisis = _define("crisis", "x_c", "learning rate × curvature at which gradient descent leaves", "1", real=True)
 gradient_line = _define("gradient_line", "E_I", "∇I·∇|∇Q|², I what gradient flow keeps", "I·Q²/θ⁴", real=True)
 residual_square = _define("residual_square", "r_sq", "mean of the square of x(Qx − y)", "L²/Q²", positive=True)
 curvature_margin = _define("curvature_margin", "m_b", "1/η less that mean second derivative", "L/θ²", positive=True)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
+from matplotlib.patches import Patch
 
 from sgdtheory.plots.picture import Picture
 from sgdtheory.plots.style import save
@@ -23,6 +24,10 @@ NAMES = (
     "allocation_rules",
     "half_help",
     "who_hurts",
+    "lca_reconstruction",
+    "lca_causes",
+    "lca_layers",
+    "lca_experiment",
     "bracket_gap",
     "bracket_table",
     "bracket_norms",
@@ -43,6 +48,11 @@ NAMES = (
     "weight_norms",
     "equilibrium_angle",
     "trajectory_null",
+    "trajectory_plane",
+    "slices_rescaling",
+    "slices_batch_decay",
+    "slices_skips",
+    "curvature_map",
 )
 SIGMAS = 5  # of about 200 independent points one false alarm in 10⁴ runs
 
@@ -115,9 +125,8 @@ def test_caption_claims_and_labels(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_series_differ_by_more_than_colour(name: str) -> None:
     for axes in picture(name).figure.axes:
-        looks = [
-            (k.get_marker(), k.get_linestyle()) for k in (axes.get_legend().legend_handles if axes.get_legend() else [])
-        ]
+        handles = axes.get_legend().legend_handles if axes.get_legend() else []
+        looks = [k.get_hatch() if isinstance(k, Patch) else (k.get_marker(), k.get_linestyle()) for k in handles]
         assert len(looks) == len(set(looks))
 
 

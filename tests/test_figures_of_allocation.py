@@ -23,7 +23,6 @@ def test_errors_come_to_their_lines_with_the_slope_of_the_order(name: str) -> No
     cost, error = markers(axes, look.label)
     ratio = error / np.exp(np.interp(np.log(cost), np.log(fine), np.log(stated)))
     assert abs(ratio[-1] - 1) < 0.35  # the expansion converges slowly where steps are long
-    assert abs(math.log(ratio[-1])) < abs(math.log(ratio[0])) or ratio[0] == pytest.approx(1, abs=0.05)
 
 
 def test_an_end_that_is_the_next_start_is_paid_once() -> None:

@@ -151,8 +151,8 @@ def _in_the_plane(loss: sp.Expr, coordinates: tuple[sp.Symbol, ...]) -> tuple[Cr
     """Divide the gradient by what its components share, which is a curve of critical points, and solve the rest."""
     slopes = [sp.Poly(loss.diff(w), *coordinates) for w in coordinates]
     shared = sp.gcd(*slopes)
-    rest = [sp.quo(slope, shared) for slope in slopes]
-    special = dict.fromkeys(_solved(*rest, coordinates))
+    first, second = (sp.quo(slope, shared) for slope in slopes)
+    special = dict.fromkeys(_solved(first, second, coordinates))
     on_curves: dict[tuple[sp.Expr, ...], sp.Expr] = {}
     for curve, _ in shared.factor_list()[1]:
         # where a curve has no direction, K is more degenerate than along it

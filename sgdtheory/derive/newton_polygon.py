@@ -141,4 +141,4 @@ def _roots(polynomial: sp.Poly) -> int:
     """Return the number of real roots other than 0."""
     if polynomial.degree() < 1:
         return 0
-    return int(polynomial.count_roots()) - (polynomial.eval(0) == 0)
+    return int(polynomial.count_roots()) - int(polynomial.eval(0) == 0)

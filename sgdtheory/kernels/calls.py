@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import sympy as sp
 
 from sgdtheory.kernels.draws import as_floats
@@ -87,11 +89,11 @@ def row_index(first: int, stride: int) -> str:
     return " + ".join(filter(None, (str(first) if first or not moving else "", moving)))
 
 
-def each_row(count: int, line: str) -> list[str]:
+def each_row(count: int, line: str, loop: Callable[..., list[str]] = lanes) -> list[str]:
     """Do the same to so many rows: written out if they are few."""
     if count <= FEW:
-        return lanes(*(line.format(i=i) for i in range(count)))
-    return [for_rows(count), *indent(lanes(line.format(i="i")))]
+        return loop(*(line.format(i=i) for i in range(count)))
+    return [for_rows(count), *indent(loop(line.format(i="i")))]
 
 
 def for_rows(count: int) -> str:

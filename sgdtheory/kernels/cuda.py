@@ -167,9 +167,9 @@ class _Body:
                 if ast.unparse(part) == "_":
                     continue
                 yield f"{self.place(part, scope)} = {whole}.v{i};"
-        elif ast.unparse(target) == "count":
-            scope.add("count")
-            yield "constexpr int64 count = LANES;  // no thread's block is cut short"
+        elif (name := ast.unparse(target)) in ("here", "count"):
+            scope.add(name)
+            yield f"constexpr int64 {name} = LANES;  // no thread's block is cut short"
         elif ast.unparse(target) == "order[:, :]":
             yield "for (int64 i = 0; i < order.shape(1); i++) order(0, i) = i;"
         elif _is_call(value, "np.empty"):

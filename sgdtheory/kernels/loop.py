@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sgdtheory.kernels import random
 from sgdtheory.kernels.calls import call_of, each_row, for_rows, row_index, row_loop, terms_by_rows
 from sgdtheory.kernels.draws import (
@@ -15,8 +17,8 @@ from sgdtheory.kernels.draws import (
     primitive_draws,
 )
 from sgdtheory.kernels.lower import ByRows, Program
-from sgdtheory.kernels.text import arguments, assign, at_lane, indent, lanes, names
-from sgdtheory.kernels.workspace import SHUFFLED, drawn_together, point_rows, workspace
+from sgdtheory.kernels.text import arguments, assign, at_lane, indent, lanes, names, replicas
+from sgdtheory.kernels.workspace import SHUFFLED, WHOLE, drawn_together, point_rows, workspace
 
 
 def loop(program: Program) -> str:
@@ -39,11 +41,12 @@ def _block(program: Program) -> list[str]:
     events = len(program.events.results)
     clear = ["failed[top + lane] = -1", *(f"passed[top + lane, {i}] = -1" for i in range(events))]
     return [
-        "count = min(LANES, path.shape[0] - top)",
+        "here = min(LANES, path.shape[0] - top)",
+        f"count = (here + {WHOLE - 1}) & -{WHOLE}  # whole vectors",
         "base = first + top",
         *_start(program),
         *(each_row(m - d, f"s[{d} + {{i}}, lane] = 0.0") if m > d else []),
-        *lanes(*clear),
+        *replicas(*clear),
         *(["order[:, :] = np.arange(data.shape[0])", "taken = 0"] if program.sampling in SHUFFLED else []),
         "row = 0",
         "for step in range(record[-1] + 1):",
@@ -61,7 +64,7 @@ def _block(program: Program) -> list[str]:
 def _start(program: Program) -> list[str]:
     d = program.sizes[0]
     if program.start is None:
-        return each_row(d, "s[{i}, lane] = points[top + lane, {i}]")
+        return each_row(d, "s[{i}, lane] = points[top + min(lane, here - 1), {i}]")
     draws = program.start
     fills = fill(program, "stream", draws.normals, draws.uniforms)
     fills = [begin("stream", "0", random.START), *fills] if fills else []
@@ -82,10 +85,10 @@ def _outcome(program: Program) -> list[str]:
     else:
         rows, finite = [], " & ".join(f"isfinite({s})" for s in state)
 
-    def loop_over(lines: list[str]) -> list[str]:
-        return [*rows, *indent(lanes(*(line.format(finite) for line in lines)), len(rows))]
+    def loop_over(lines: list[str], loop: Callable[..., list[str]]) -> list[str]:
+        return [*rows, *indent(loop(*(line.format(finite) for line in lines)), len(rows))]
 
-    lines = ["bad = 0", *loop_over(look), "if bad:", *indent(loop_over(keep))]
+    lines = ["bad = 0", *loop_over(look, lanes), "if bad:", *indent(loop_over(keep, replicas))]
     events = names("c", len(program.events.results))
     if not events:
         return lines
@@ -97,7 +100,7 @@ def _outcome(program: Program) -> list[str]:
             f"passed[top + lane, {i}] = step if (before < 0) & {c} & (failed[top + lane] < 0) else before",
         )
     ]
-    return [*lines, *lanes(assign(events, call_of("happened", program.events, s=state)), *held)]
+    return [*lines, *replicas(assign(events, call_of("happened", program.events, s=state)), *held)]
 
 
 def _record(program: Program) -> list[str]:
@@ -106,10 +109,11 @@ def _record(program: Program) -> list[str]:
     if not kept:
         return ["pass"]
     if positions_alone(program):
-        return each_row(len(kept), "path[top + lane, row, {i}] = s[{i}, lane] if failed[top + lane] < 0 else np.inf")
+        line = "path[top + lane, row, {i}] = s[{i}, lane] if failed[top + lane] < 0 else np.inf"
+        return each_row(len(kept), line, replicas)
     call = call_of("observe", program.recorded, s=at_lane("s", program.sizes[1]))
     write = (f"path[top + lane, row, {i}] = {name} if alive else np.inf" for i, name in enumerate(kept))
-    return lanes(assign(kept, call), "alive = failed[top + lane] < 0", *write)
+    return replicas(assign(kept, call), "alive = failed[top + lane] < 0", *write)
 
 
 def positions_alone(program: Program) -> bool:

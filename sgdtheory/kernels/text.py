@@ -26,8 +26,13 @@ def assign(targets: Sequence[str], call: str) -> str:
 
 
 def lanes(*lines: str) -> list[str]:
-    """Loop over the replicas of a block."""
+    """Loop over the lanes of a block: its replicas, and those that fill the last vector."""
     return ["for lane in range(count):", *(f"    {line}" for line in lines)]
+
+
+def replicas(*lines: str) -> list[str]:
+    """Loop over the replicas of a block alone: what touches arrays that were handed over."""
+    return ["for lane in range(here):", *(f"    {line}" for line in lines)]
 
 
 def indent(lines: Sequence[str], depth: int = 1) -> list[str]:

@@ -7,6 +7,8 @@ from sgdtheory.kernels.text import names
 
 LANES = 128
 """Replicas advanced together: enough to fill vector registers, few enough for the first-level cache."""
+WHOLE = 32
+"""Lanes are advanced in multiples of so many, so that no loop over them has a rest that is no vector."""
 SHUFFLED = ("one epoch", "reshuffle", "without replacement")
 """Ways to draw a batch that keep an order of the samples."""
 

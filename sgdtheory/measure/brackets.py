@@ -14,22 +14,24 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from sgdtheory import symbols
 from sgdtheory.errors import ArgumentError
 from sgdtheory.measure.arrays import on_arrays
+from sgdtheory.measure.hessian_norm import hessian_norm
 from sgdtheory.measure.loss import checked_batch, checked_points, numeric_loss
 from sgdtheory.measure.protocol import Array, Layout, Loss
 from sgdtheory.problem import Problem
 from sgdtheory.theory.lie_brackets.bracket import BRACKET
+from sgdtheory.theory.lie_brackets.closed_forms import NORM_BOUND
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Batch = NDArray[np.int64]
 _LARGEST_BLOCK = 1 << 21  # numbers a field of brackets may have at once
-_LARGEST_DENSE = 256  # parameters up to which a Hessian is formed for its norm
 
 
 def lie_bracket(loss: Problem | Loss, i: ArrayLike, j: ArrayLike, w: ArrayLike) -> Array:
@@ -92,6 +94,10 @@ def bracket_bound(loss: Problem | Loss, i: ArrayLike, j: ArrayLike, w: ArrayLike
     ArgumentError
         As `lie_bracket`.
 
+    References
+    ----------
+    Claim LIE-26; why brackets of log losses follow |g_i||g_j| more closely still: LIE-40.
+
     Examples
     --------
     >>> from sgdtheory import Dataset
@@ -102,39 +108,9 @@ def bracket_bound(loss: Problem | Loss, i: ArrayLike, j: ArrayLike, w: ArrayLike
     numeric = as_loss(loss)
     batches = example_batch(numeric, "i", i), example_batch(numeric, "j", j)
     points = checked_points(w, numeric.dimension)
-    size_i, size_j = (np.linalg.norm(numeric.gradient(points, batch), axis=-1) for batch in batches)
-    norm_i, norm_j = (hessian_norm(numeric, points, batch) for batch in batches)
-    return np.asarray(norm_j * size_i + norm_i * size_j)
-
-
-def hessian_norm(loss: Loss, w: ArrayLike, batch: ArrayLike | None = None) -> Array:
-    """Return the spectral norm ‖H‖, the largest absolute eigenvalue, of a loss or of batches of it.
-
-    Up to 256 parameters from the whole matrix; beyond, by Lanczos iteration, which from below is close to it.
-
-    Parameters
-    ----------
-    loss : Loss
-    w : array_like, shape (..., d)
-    batch : int array, shape (..., B), optional
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    Examples
-    --------
-    >>> from sgdtheory import landscape
-    >>> hessian_norm(numeric_loss(landscape("w1**2 - 2*w2**2", ["w1", "w2"])), [[0.0, 0.0]])
-    array([4.])
-    """
-    d = loss.dimension
-    points = checked_points(w, d)
-    if d > _LARGEST_DENSE:
-        return _lanczos(loss, points, batch)
-    numbers = None if batch is None else np.asarray(batch)[..., np.newaxis, :]
-    columns = loss.hvp(points[..., np.newaxis, :], np.eye(d), numbers)
-    return np.asarray(np.abs(np.linalg.eigvalsh((columns + np.swapaxes(columns, -1, -2)) / 2)).max(axis=-1))
+    lengths = [np.linalg.norm(numeric.gradient(points, batch), axis=-1) for batch in batches]
+    norms = [hessian_norm(numeric, points, batch) for batch in batches]
+    return _limit(*lengths, *norms)
 
 
 def bracket_matrix(
@@ -202,8 +178,8 @@ def bracket_matrix(
     limits = None
     if bound:
         norms, lengths = hessian_norm(numeric, points[..., np.newaxis, :], batches), np.linalg.norm(gradients, axis=-1)
-        both = norms[..., np.newaxis, :] * lengths[..., np.newaxis]
-        limits = both + np.swapaxes(both, -1, -2)
+        rows, columns = (np.newaxis, slice(None)), (slice(None), np.newaxis)
+        limits = _limit(*(a[..., *side] for a in (lengths, norms) for side in (columns, rows)))
     return _table(numeric.layout, groups, batches, w, {"rms": rms, "gradient_rms": sizes}, fields, limits)
 
 
@@ -251,30 +227,20 @@ def _from_products() -> Any:
     return on_arrays([symbols.hessian_21, symbols.hessian_12], [BRACKET.statement.rhs])
 
 
+@cache
+def _from_norms() -> Any:
+    """Return the claim's bound as a function of |g_i|, |g_j|, ‖H_i‖ and ‖H_j‖."""
+    norms = (symbols.gradient_norm_1, symbols.gradient_norm_2, symbols.hessian_norm_1, symbols.hessian_norm_2)
+    return on_arrays(norms, [sp.sqrt(NORM_BOUND.statement.gts)])  # it is stated squared
+
+
+def _limit(g_first: Array, g_second: Array, h_first: Array, h_second: Array) -> Array:
+    return np.asarray(_from_norms()(g_first, g_second, h_first, h_second)[0])
+
+
 def _bracket(loss: Loss, first: Batch, second: Batch, points: Array, g_first: Array, g_second: Array) -> Array:
     products = loss.hvp(points, g_first, second), loss.hvp(points, g_second, first)
     return np.asarray(_from_products()(*products)[0])
-
-
-def _lanczos(loss: Loss, points: Array, batch: ArrayLike | None) -> Array:
-    """Return the spectral norms of large Hessians, of one point and batch after the other."""
-    from scipy.sparse.linalg import LinearOperator, eigsh
-
-    d = loss.dimension
-    rows = np.zeros((0,), dtype=np.int64) if batch is None else np.asarray(batch)
-    lead = np.broadcast_shapes(points.shape[:-1], rows.shape[:-1])
-    norms = np.empty(lead)
-    for index in np.ndindex(lead):
-        point = np.broadcast_to(points, (*lead, d))[index]
-        numbers = None if batch is None else np.broadcast_to(rows, (*lead, rows.shape[-1]))[index]
-
-        def product(v: Array, at: Array = point, batch: Batch | None = numbers) -> Array:
-            return loss.hvp(at, np.ravel(v), batch)
-
-        operator = LinearOperator((d, d), product, dtype=np.float64)
-        (value,) = eigsh(operator, k=1, which="LM", v0=np.ones(d), return_eigenvectors=False)
-        norms[index] = abs(float(value))
-    return norms
 
 
 def _rows(loss: Loss, examples: ArrayLike | None) -> Batch:

@@ -18,8 +18,8 @@ def crisis_limit(problem: Problem, at: float = 0.0) -> float:
     """Return the learning rate of the boundary crisis of a minimum.
 
     One step f(w) = w − ηL'(w) folds the basin at a turning point c beside the minimum, f'(c) = 0. Orbits stay as long
-    as the image of the image of the fold does not pass the neighbouring maximum, a repelling fixed point. The limit
-    is where f(f(c)) meets it; beyond 2/L'' orbits cycle or wander, and only beyond this limit they leave.
+    as f(c) does not pass the maximum across the minimum, nor f(f(c)) the one on the side of c; both are repelling fixed
+    points. Beyond 2/L'' orbits cycle or wander, and only beyond this limit they leave.
 
     Parameters
     ----------
@@ -36,7 +36,8 @@ def crisis_limit(problem: Problem, at: float = 0.0) -> float:
     Raises
     ------
     ArgumentError
-        If the problem has more than one coordinate, or `at` is no minimum with positive curvature.
+        If the problem has more than one coordinate, `at` is no minimum with positive curvature, or its fold is thrown
+        out even where the minimum is stable: then what orbits from beside it do depends on more than the fold.
 
     Examples
     --------
@@ -51,7 +52,8 @@ def crisis_limit(problem: Problem, at: float = 0.0) -> float:
     curvature, slope = _curvature(loss, at), _slope(loss, at)
     if not (curvature > 0 and abs(slope) < 1e-6 * curvature * max(1.0, abs(at))):
         raise ArgumentError("at", at, "a minimum with positive curvature")
-    return min(_side(loss, at, curvature, direction) for direction in (-1.0, 1.0))
+    barriers = {direction: _barrier(loss, at, direction) for direction in (-1.0, 1.0)}
+    return min(_side(loss, at, curvature, direction, barriers) for direction in barriers)
 
 
 def _slope(loss: NumericLoss, w: float) -> float:
@@ -62,27 +64,34 @@ def _curvature(loss: NumericLoss, w: float) -> float:
     return float(loss.hessian(np.array([w]))[0, 0])
 
 
-def _side(loss: NumericLoss, minimum: float, curvature: float, direction: float) -> float:
-    """Return the limit at which orbits leave over the maximum on one side."""
+def _side(
+    loss: NumericLoss, minimum: float, curvature: float, direction: float, barriers: dict[float, float | None]
+) -> float:
+    """Return the limit at which orbits that pass the fold on one side leave."""
     from scipy.optimize import brentq
 
-    barrier = _barrier(loss, minimum, direction)
+    barrier, across = barriers[direction], barriers[-direction]
     if barrier is None:
         return math.inf
 
     def beyond(lr: float) -> float:
-        """Return how far the second image of the fold lies beyond the barrier."""
+        """Return how far the images of the fold lie beyond the barriers."""
         between = minimum + (barrier - minimum) * np.linspace(0, 1, _PARTS + 1)
         bends = 1 - lr * loss.hessian(between[:, np.newaxis])[:, 0, 0]
         turn = int(np.argmax(bends >= 0))
         w = brentq(lambda place: 1 - lr * _curvature(loss, place), between[turn - 1], between[turn], xtol=1e-14)
-        for _ in range(2):
-            w -= lr * _slope(loss, w)
-        return direction * (w - barrier)
+        first = w - lr * _slope(loss, w)
+        second = first - lr * _slope(loss, first)
+        excess = float(direction * (second - barrier))
+        return excess if across is None else max(excess, float(direction * (across - first)))
 
-    for low, high in pairwise(np.geomspace(2, 20, 47) / curvature):
+    rates = np.geomspace(2, 20, 47) / curvature
+    if beyond(rates[0]) >= 0:
+        allowed = "a minimum whose fold does not leave at 2/L''"
+        raise ArgumentError("at", minimum, allowed, "follow orbits from beside it with bifurcation(...)")
+    for low, high in pairwise(rates):
         if beyond(high) >= 0:
-            return float(low) if beyond(low) >= 0 else float(brentq(beyond, low, high, xtol=1e-14))
+            return float(brentq(beyond, low, high, xtol=1e-14))
     return math.inf
 
 

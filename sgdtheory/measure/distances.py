@@ -132,15 +132,20 @@ def compare(
     counts = np.bincount(cells(finite), minlength=len(expected))
     resampled = random.multinomial(len(finite), counts / len(finite), resamples)
     drawn = random.multinomial(len(finite), expected, resamples)
-    distances = [
+    variation, divergence = (
         _estimate(distance, counts, resampled, drawn, expected) for distance in (_total_variation, _divergence)
-    ]
+    )
     wasserstein = tuple(
         _wasserstein(finite[:, i], *posterior.distribution(name), random, min(resamples, 40))
         for i, name in enumerate(posterior.coordinates)
     )
     return Comparison(
-        len(end), len(end) - len(finite), wasserstein, *distances, _basins(posterior, finite, len(end), label)
+        len(end),
+        len(end) - len(finite),
+        wasserstein,
+        variation,
+        divergence,
+        _basins(posterior, finite, len(end), label),
     )
 
 

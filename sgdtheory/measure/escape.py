@@ -142,11 +142,9 @@ def escape(run: xr.Dataset, event: str, *, after: int = 0, confidence: float = 0
 def _facts(run: xr.Dataset, event: str) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Return the step of the event, that of divergence, and the number of steps, without runs that were not run."""
     if event not in run or "diverged_at" not in run or run[event].dims != ("replica",):
-        shown = ", ".join(
-            str(name) for name in run.data_vars if run[name].dims == ("replica",) and name != "diverged_at"
-        )
+        known = [str(name) for name in run.data_vars if run[name].dims == ("replica",) and name != "diverged_at"]
         fix = "run.isel(lr=0) takes one point of a sweep; simulate(..., events={...}) records events"
-        raise ArgumentError("event", event, f"an event of one ensemble: {shown or 'this has none'}", fix)
+        raise ArgumentError("event", event, f"an event of one ensemble: {', '.join(known) or 'this has none'}", fix)
     first, failed = run[event].values, run.diverged_at.values
     done = failed != _NOT_RUN
     return first[done], failed[done], int(run.step.values[-1])

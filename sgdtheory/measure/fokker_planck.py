@@ -1,8 +1,9 @@
 """The density of SGD on a line as the diffusion limit has it: Itô's Fokker–Planck equation on cells.
 
-∂p/∂n = −∂J/∂w with J = bp − ∂(Dp)/∂w, b = −ηL' and D = η²Σ/(2B) in units of a step. In P = Dp the current is
-(b/D)P − P', constant between two centres up to the quadrature of b/D: Scharfetter and Gummel's weights. The rates from
-cell to cell are never negative, so the density is not either, and what leaves one cell enters the next.
+∂p/∂n = −∂J/∂w with J = bp − ∂(Dp)/∂w = (b − D')p − Dp', b = −ηL' and D = η²Σ/(2B) in units of a step. Between two
+centres b − D' and D are taken as constant, and J is what then flows: the weights of Scharfetter and Gummel, and of
+Chang and Cooper. The rates from cell to cell are never negative, so the density is not either, and what leaves one cell
+enters the next.
 """
 
 from __future__ import annotations
@@ -37,16 +38,13 @@ class FokkerPlanck:
     up, down : array, shape (n,)
         Rates a step from each cell to the next, and to the one before; at the ends out of the grid, 0 if reflecting.
     log_ratio : array, shape (n − 1,)
-        Logarithm of (Dp) in a cell over that in the one before, without current.
-    diffusion : array, shape (n,)
-        D at the centres.
+        Logarithm of the density in a cell over that in the one before, without current.
     """
 
     edges: Array
     up: Array
     down: Array
     log_ratio: Array
-    diffusion: Array
 
     @property
     def centres(self) -> Array:
@@ -67,19 +65,20 @@ class FokkerPlanck:
         return csc_array(diags_array(bands, offsets=[-1, 0, 1]))
 
     def stationary(self) -> Array:
-        """Return the density without current, ∝ exp(∫b/D)/D.
+        """Return the density without current, exp(∫(b − D')/D) = exp(∫b/D)/D, normalised.
 
         Raises
         ------
         ArgumentError
-            If D vanishes in a cell, where all mass would collect, or an end absorbs.
+            If noise vanishes at an edge, where mass would collect, or an end absorbs. Noise that vanishes inside a
+            cell is not seen: mass then collects there however fine the cells.
         """
-        if not (self.diffusion > 0).all():
-            where = float(self.centres[np.argmin(self.diffusion)])
-            raise ArgumentError("problem", f"no noise at {where:g}: mass collects there", "noise in every cell")
+        if not np.isfinite(self.log_ratio).all():
+            where = float(self.edges[1:-1][~np.isfinite(self.log_ratio)][0])
+            raise ArgumentError("problem", f"no noise at {where:g}: mass collects there", "noise at every edge")
         if self.down[0] or self.up[-1]:
             raise ArgumentError("absorbing", "an end that absorbs", "ends that reflect", "leave it out")
-        logs = np.concatenate([[0.0], np.cumsum(self.log_ratio)]) - np.log(self.diffusion)
+        logs = np.concatenate([[0.0], np.cumsum(self.log_ratio)])
         masses = np.exp(logs - logs.max()) * self.widths
         return np.asarray(masses / masses.sum() / self.widths)
 
@@ -184,32 +183,34 @@ def fokker_planck(
     >>> round(float(density @ (limit.centres**2 * limit.widths)), 4)  # ησ²/2
     0.05
     """
-    drift, spread = _fields(problem, lr, batch_size)
+    push, spread = _fields(problem, lr, batch_size)
     borders = _checked_edges(edges)
     unknown = sorted(map(str, set(absorbing) - set(SIDES))) if not isinstance(absorbing, str) else [absorbing]
     if unknown:
         raise ArgumentError("absorbing", unknown, "a list of left, right")
     centres, widths = (borders[1:] + borders[:-1]) / 2, np.diff(borders)
-    D = spread(centres)
+    D = spread(borders)
     if not (np.isfinite(D).all() and (D >= 0).all() and D.max() > 0):
         raise ArgumentError("problem", "no noise, or none that is finite", "gradient noise of finite variance")
-    gaps = np.diff(centres)
-    v, beside = _drop(drift(borders[1:-1]), spread(borders[1:-1]), gaps)
-    up, down = np.zeros((2, centres.size))
-    up[:-1] = np.where(np.isfinite(v), D[:-1] * _bernoulli(-v) / gaps, np.maximum(beside, 0)) / widths[:-1]
-    down[1:] = np.where(np.isfinite(v), D[1:] * _bernoulli(v) / gaps, np.maximum(-beside, 0)) / widths[1:]
-    for side, rates, end, inner in (("right", up, borders[-1], -1), ("left", down, borders[0], 0)):
-        if side in absorbing:
-            rates[inner] = _out(drift, spread, end, abs(end - centres[inner]), 1 if side == "right" else -1, D[inner])
-            rates[inner] /= widths[inner]
-    return FokkerPlanck(borders, up, down, v, D)
-
-
-def _drop(b: Array, D: Array, gaps: Array) -> tuple[Array, Array]:
-    """Return b/D times the gap, 0 where both vanish and ±∞ where D alone does, and b."""
+    gaps = np.diff(centres, prepend=borders[0], append=borders[-1])
     with np.errstate(divide="ignore", invalid="ignore"):
-        v = np.where((D == 0) & (b == 0), 0.0, b / D * gaps)
-    return v, b
+        v = push(borders) * gaps / D  # not a number where drift and noise both vanish: nothing passes
+    forward, back = _current(v, D, push(borders), gaps)
+    up, down = forward[1:] / widths, back[:-1] / widths
+    up[-1] *= "right" in absorbing
+    down[0] *= "left" in absorbing
+    return FokkerPlanck(borders, up, down, v[1:-1])
+
+
+def _current(v: Array, D: Array, push: Array, gaps: Array) -> tuple[Array, Array]:
+    """Return the currents over every edge, forward and back, for unit density on the side they come from.
+
+    J·gap/D = pB(−v) − p'B(v), B Bernoulli's function and v = (b − D')·gap/D; where D = 0 what is pushed flows.
+    """
+    noisy = np.isfinite(v)
+    forward = np.where(noisy, D * _bernoulli(-v) / gaps, np.maximum(push, 0))
+    back = np.where(noisy, D * _bernoulli(v) / gaps, np.maximum(-push, 0))
+    return forward, back
 
 
 def _bernoulli(v: Array) -> Array:
@@ -218,17 +219,8 @@ def _bernoulli(v: Array) -> Array:
         return np.where(np.abs(v) < 1e-8, 1 - v / 2, v / np.expm1(np.where(v == 0, 1.0, v)))
 
 
-def _out(
-    drift: Callable[[Array], Array], spread: Callable[[Array], Array], end: float, gap: float, sign: int, D: float
-) -> float:
-    """Return the current out of the last cell, where P = Dp vanishes at the end of the grid."""
-    place = np.array([end])
-    v, beside = _drop(drift(place) * sign, spread(place), np.array([gap]))
-    return float(D * _bernoulli(-v)[0] / gap) if np.isfinite(v[0]) else max(float(beside[0]), 0.0)
-
-
 def _fields(problem: Problem, lr: float, batch_size: int) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
-    """Return drift and diffusion a step as functions of the place."""
+    """Return b − D' and D a step as functions of the place."""
     if not isinstance(problem, Problem) or problem.dimension != 1 or problem.free_parameters:
         raise ArgumentError("problem", problem, "a Problem with one coordinate and a value for every parameter")
     if not isinstance(lr, (int, float, np.floating)) or not (np.isfinite(lr) and lr > 0):
@@ -236,11 +228,12 @@ def _fields(problem: Problem, lr: float, batch_size: int) -> tuple[Callable[[Arr
     if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
         raise ArgumentError("batch_size", batch_size, "a whole number >= 1")
     eta, bound = sp.Float(lr), dict(problem.parameters)
-    drift, spread = (
+    diffusion = eta**2 * problem.batch_noise(batch_size)[0] / 2
+    push, spread = (
         vectorised(lambda e=expression: [e.xreplace(bound)], problem.coordinates, ())  # type: ignore[misc]
-        for expression in (-eta * problem.gradient[0], eta**2 * problem.batch_noise(batch_size)[0] / 2)
+        for expression in (-eta * problem.gradient[0] - sp.diff(diffusion, *problem.coordinates), diffusion)
     )
-    return (lambda w: drift(w[:, np.newaxis])), (lambda w: spread(w[:, np.newaxis]))
+    return (lambda w: push(w[:, np.newaxis])), (lambda w: spread(w[:, np.newaxis]))
 
 
 def _checked_edges(edges: ArrayLike) -> Array:

@@ -6,24 +6,21 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeAlias
 
 import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from sgdtheory.derive.critical_points import find_critical_points
-from sgdtheory.distributions import Law, Normal, Uniform
 from sgdtheory.errors import ArgumentError, NoClosedFormError
 from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.measure.loss import numeric_loss
+from sgdtheory.measure.prior import Prior, prior_box
 from sgdtheory.measure.protocol import Loss
 from sgdtheory.measure.quadrature import Nodes, adaptive_nodes, too_steep, unresolved
 from sgdtheory.problem import Problem
 
 Array = NDArray[np.float64]
-Prior: TypeAlias = Law | Sequence[Law]
-_WIDE = 12  # standard deviations of a normal prior that count
 _STEEP, _DEEP = 4.0, 40.0
 _CHUNK = 50_000  # nodes taken together
 _VOLUME_FACTOR = {1: 1.05, 2: 1.5}  # by which the loss may vary in a cell
@@ -78,7 +75,7 @@ class Posterior:
         """Return the mass of each basin: between barriers, or as a function of w numbers them from 0 on."""
         labels = self.basins(self.nodes) if label is None else label(self.nodes)
         count = len(self.barriers) + 1 if label is None else int(labels.max()) + 1
-        return np.bincount(labels, weights=self.weights, minlength=count)
+        return np.asarray(np.bincount(labels, weights=self.weights, minlength=count), dtype=np.float64)
 
     def basins(self, w: ArrayLike) -> NDArray[np.int64]:
         """Return the numbers of the basins of points, shape (..., 1), from the left; one dimension only."""
@@ -155,7 +152,7 @@ def posterior(problem: Problem | Loss, n: float, prior: Prior, beta: float = 1.0
 
     Examples
     --------
-    >>> from sgdtheory import landscape
+    >>> from sgdtheory import Uniform, landscape
     >>> sharp = posterior(landscape("w**4", ["w"]), n=1000, prior=Uniform(-1, 1))
     >>> round(1000 * sharp.mean(lambda w: w[:, 0] ** 4), 9)  # equipartition
     0.25
@@ -164,7 +161,7 @@ def posterior(problem: Problem | Loss, n: float, prior: Prior, beta: float = 1.0
         if not 0 < value < math.inf:
             raise ArgumentError(name, value, "a number > 0")
     names, excess, barriers = _excess(problem)
-    box, log_prior = _prior(prior, len(names))
+    box, log_prior = prior_box(prior, len(names))
     sharp = n * beta
 
     def exponent(w: Array) -> Array:
@@ -216,7 +213,7 @@ def learning_coefficient(problem: Problem | Loss, n: ArrayLike, prior: Prior, be
 
     Examples
     --------
-    >>> from sgdtheory import landscape
+    >>> from sgdtheory import Uniform, landscape
     >>> learning_coefficient(landscape("w1**2*w2**4", ["w1", "w2"]), [1e3, 1e6], Uniform(0, 1)).round(3)
     array([0.226, 0.246])
     """
@@ -248,7 +245,7 @@ def volume_below(problem: Problem | Loss, levels: ArrayLike, prior: Prior) -> Ar
 
     Examples
     --------
-    >>> from sgdtheory import landscape
+    >>> from sgdtheory import Uniform, landscape
     >>> volume_below(landscape("w**4", ["w"]), [1e-4, 1e-8], Uniform(-1, 1)).round(3)
     array([0.1 , 0.01])
     """
@@ -256,7 +253,7 @@ def volume_below(problem: Problem | Loss, levels: ArrayLike, prior: Prior) -> Ar
     if not (wanted > 0).all():
         raise ArgumentError("levels", levels, "numbers > 0")
     names, excess, _ = _excess(problem)
-    box, log_prior = _prior(prior, len(names))
+    box, log_prior = prior_box(prior, len(names))
     nodes = adaptive_nodes(excess, box, unresolved(_VOLUME_FACTOR.get(len(box), 1.5), float(wanted.min())))
     values = nodes.values - _least(excess, nodes, box)
     order = np.argsort(values)
@@ -313,29 +310,6 @@ def _least(excess: Callable[[ArrayLike], Array], nodes: Nodes, box: Array) -> fl
         return 0.0
     found = minimize(lambda w: float(excess(w)), nodes.points[best], bounds=box, method="L-BFGS-B", tol=1e-15)
     return float(min(found.fun, values[best]))
-
-
-def _prior(prior: Prior, dimension: int) -> tuple[Array, Callable[[Array], Array]]:
-    """Return the box that holds the prior, and its log density."""
-    laws = list(prior) if isinstance(prior, Sequence) else [prior] * dimension
-    if len(laws) != dimension:
-        raise ArgumentError("prior", f"{len(laws)} laws", f"one, or {dimension}: one a parameter")
-    ends, parts = [], []
-    for law in laws:
-        if isinstance(law, Uniform):
-            low, high = float(law.low), float(law.high)
-            ends.append((low, high))
-            parts.append(lambda w, width=high - low: np.full_like(w, -math.log(width)))
-        elif isinstance(law, Normal):
-            mean, std = float(law.mean), float(law.std)
-            ends.append((mean - _WIDE * std, mean + _WIDE * std))
-            parts.append(lambda w, m=mean, s=std: -(((w - m) / s) ** 2) / 2 - math.log(s * math.sqrt(2 * math.pi)))
-        else:
-            raise ArgumentError("prior", law, "Uniform(low, high) or Normal(mean, std)", "a flat prior needs a box")
-    box = np.array(ends)
-    if not (box[:, 0] < box[:, 1]).all():
-        raise ArgumentError("prior", prior, "laws with some width")
-    return box, lambda w: np.sum([part(w[..., i]) for i, part in enumerate(parts)], axis=0)
 
 
 def _share_below(edges: Array, spans: Array) -> Array:

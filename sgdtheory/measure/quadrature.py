@@ -100,7 +100,7 @@ def _steeper_axis(values: Array, dimension: int) -> NDArray[np.bool_]:
     grids = values.reshape(len(values), *[order] * dimension)
     rest = order ** (dimension - 1)
     ranges = [np.ptp(grids, axis=axis + 1).reshape(len(grids), rest).max(axis=1) for axis in range(dimension)]
-    return np.argmax(np.stack(ranges, axis=1), axis=1)[:, np.newaxis] == np.arange(dimension)
+    return np.asarray(np.argmax(np.stack(ranges, axis=1), axis=1)[:, np.newaxis] == np.arange(dimension))
 
 
 def _unit_nodes(dimension: int) -> tuple[Array, Array, Array]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from sgdtheory.errors import ArgumentError
 from sgdtheory.measure.directions import Direction, RandomState, checked_point, described, direction, normalised
@@ -32,6 +32,11 @@ class Ends:
         λmin and λmax; NaN where the Hessian is not finite, or Lanczos did not settle.
     residual : float
         The larger |Hv − λv| of both: an eigenvalue lies within it of each.
+
+    Examples
+    --------
+    >>> Ends(-1.0, 2.0, 0.0).ratio
+    0.5
     """
 
     smallest: float
@@ -287,17 +292,27 @@ def _ends_at(loss: Loss, vectors: list[Array], coordinates: Array, tolerance: fl
     """Return λmin and λmax at some points of a plane, shape (points, 2)."""
     points = moved(coordinates, vectors)
     with np.errstate(all="ignore"):
-        return np.stack([_eigenpairs(loss, p, ("SA", "LA"), tolerance)[0] for p in points])
+        if loss.dimension > _DENSE:
+            return np.stack([_eigenpairs(loss, p, ("SA", "LA"), tolerance)[0] for p in points])
+        h, finite = _matrices(loss, points)
+    return np.where(finite[:, np.newaxis], np.linalg.eigvalsh(h)[:, [0, -1]], np.nan)
+
+
+def _matrices(loss: Loss, points: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Return the whole Hessians at some points, shape (points, d, d), and where they are finite; 0 elsewhere."""
+    h = loss.hvp(points[:, np.newaxis], np.eye(loss.dimension))
+    finite = np.asarray(np.isfinite(h).all(axis=(-2, -1)))
+    return np.where(finite[:, np.newaxis, np.newaxis], h + h.swapaxes(-1, -2), 0.0) / 2, finite
 
 
 def _eigenpairs(loss: Loss, point: Array, asked: tuple[str, str], tolerance: float) -> tuple[Array, Array]:
     """Return eigenvalues, shape (k,), and eigenvectors, shape (k, d), at the ends asked for; NaN if there are none."""
     nothing = np.full(len(asked), np.nan), np.full((len(asked), loss.dimension), np.nan)
     if loss.dimension <= _DENSE:
-        h = loss.hvp(point, np.eye(loss.dimension))
-        if not np.isfinite(h).all():
+        (h,), (finite,) = _matrices(loss, point[np.newaxis])
+        if not finite:
             return nothing
-        values, vectors = np.linalg.eigh((h + h.T) / 2)
+        values, vectors = np.linalg.eigh(h)
         chosen = [0 if end == "SA" else -1 for end in asked]
         return values[chosen], vectors[:, chosen].T
     pairs = _lanczos(loss, point, asked, tolerance)

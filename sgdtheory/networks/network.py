@@ -38,6 +38,13 @@ class Network:
     y : ndarray, shape (n, k)
         As the objective takes them.
     objective : Objective
+
+    Examples
+    --------
+    >>> net = mlp([[0.0, 1.0], [1.0, 0.0]], [0, 1], widths=[2])
+    >>> w = net.init(rng=0)
+    >>> net.gradient(w).shape, net.gradient(w, batch=[[0], [1]]).shape, net.outputs(w).shape
+    ((12,), (2, 12), (2, 2))
     """
 
     body: Chain

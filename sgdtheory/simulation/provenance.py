@@ -88,21 +88,31 @@ def stability(
     replicas). NaN where there is no closed form (fresh data in which the loss is not polynomial, more than 8
     coordinates, a rule that is not linear in the gradient) or no one lr (a schedule, a rule that sets its own).
     """
-    has_rate = any(h.keyword == "lr" for h in optimizer.hyperparameters)
-    found = {"stability_limit": _limit(_without_rate(optimizer)) if has_rate else float("nan")}
+    found, rate = {"stability_limit": rate_limit(optimizer)}, constant_rate(optimizer)
     loss = _loss_or_none(problem)
-    rates = [float(h.value) for h in optimizer.hyperparameters if h.keyword == "lr" and h.value.is_number]
     samples = problem.data.size if isinstance(problem.data, Dataset) else 1
     for where, points in {"start": start, "end": end}.items():
         finite = points[np.isfinite(points).all(axis=1)][: max(1, _SHARPNESS_WORK // samples)]
         values = np.full(1, np.nan)
-        if loss is not None and rates and len(finite):
+        if loss is not None and np.isfinite(rate) and len(finite):
             with np.errstate(all="ignore"):  # a curvature that overflows is left out, like the replicas that did
-                all_values = rates[0] * loss.sharpness(finite)
+                all_values = rate * loss.sharpness(finite)
             values = all_values[np.isfinite(all_values)] if np.isfinite(all_values).any() else values
         found |= {f"lr_sharpness_{where}_median": float(np.median(values))}
         found |= {f"lr_sharpness_{where}_max": float(np.max(values))}
     return found
+
+
+def rate_limit(optimizer: Optimizer) -> float:
+    """Return the lr·curvature up to which the rule is stable on a quadratic; NaN for one without lr, or not linear."""
+    has_rate = any(h.keyword == "lr" for h in optimizer.hyperparameters)
+    return _limit(_without_rate(optimizer)) if has_rate else float("nan")
+
+
+def constant_rate(optimizer: Optimizer) -> float:
+    """Return the learning rate; NaN for a schedule, or a rule that sets its own."""
+    rates = [float(h.value) for h in optimizer.hyperparameters if h.keyword == "lr" and h.value.is_number]
+    return rates[0] if rates else float("nan")
 
 
 @lru_cache(maxsize=256)

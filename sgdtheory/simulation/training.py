@@ -19,9 +19,10 @@ from sgdtheory.laws import SAMPLINGS
 from sgdtheory.measure.loss import checked_points
 from sgdtheory.measure.protocol import Loss
 from sgdtheory.measure.rules import ArrayRule, array_rule
+from sgdtheory.measure.spectrum import extreme_eigenvalues
 from sgdtheory.optimizers import Optimizer
 from sgdtheory.simulation.arguments import ADDRESSES, fits_memory, free_names, recorded, schedule_of, whole
-from sgdtheory.simulation.provenance import RandomState, seed_sequence, versions
+from sgdtheory.simulation.provenance import RandomState, constant_rate, rate_limit, seed_sequence, versions
 from sgdtheory.symbols import step as t
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 _BATCHES, _NOISE, _START = 0, 1, 2  # purposes of a replica's random numbers
+_ROUGH = 1e-2  # relative, of the sharpness in the attributes
 _AHEAD = 64  # batches drawn at a time: always as many, so that a run is the beginning of a longer one
 
 
@@ -72,7 +74,19 @@ def training_steps(
 ) -> Iterator[Step]:
     """Train and hand out every step as it is made; nothing is stored.
 
-    The arguments are those of `train`.
+    Parameters
+    ----------
+    loss, optimizer, steps, init, replicas, batch_size, sampling, rng
+        As for `train`.
+
+    Returns
+    -------
+    iterator of Step
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that do not fit each other, before any work starts.
 
     Examples
     --------
@@ -138,7 +152,8 @@ def train(
     xarray.Dataset
         ``w`` (replica, step, coordinate), ``loss`` (replica, step) and the observables; ``diverged_at`` (replica), the
         first step at which a parameter was not finite, −1 if none: it is infinite from there on. Attributes: optimizer,
-        hyperparameters, batch size, sampling, seed, versions, the share that diverged.
+        hyperparameters, batch size, sampling, seed, versions, the share that diverged, lr·λmax of the first replica at
+        the start and the end (to a per cent) against the stability limit of the rule on a quadratic.
 
     Raises
     ------
@@ -179,7 +194,8 @@ def train(
             lost = (failed < 0) & ~np.isfinite(step.end).all(axis=1)
             failed[lost] = step.number
             write(step.number, np.where((failed >= 0)[:, np.newaxis], np.inf, step.end))
-    return _dataset(loss, path, values, failed, kept, _facts(optimizer, batch_size, sampling, seed))
+    facts = _facts(optimizer, batch_size, sampling, seed) | _stability(loss, optimizer, given[0], path[0, -1])
+    return _dataset(loss, path, values, failed, kept, facts)
 
 
 def _dataset(
@@ -192,6 +208,16 @@ def _dataset(
     variables |= {"w": (("replica", "step", "coordinate"), path), "diverged_at": (("replica",), failed)}
     labels = {"replica": np.arange(len(path)), "step": steps, "coordinate": list(loss.layout.groups("parameter")[0])}
     return xr.Dataset(variables, labels, facts)
+
+
+def _stability(loss: Loss, optimizer: Optimizer, start: Array, end: Array) -> dict[str, float]:
+    """Return lr·λmax at both ends of the first replica's record, and the limit on a quadratic; NaN where not finite."""
+    found, rate = {"stability_limit": rate_limit(optimizer)}, constant_rate(optimizer)
+    for where, w in {"start": start, "end": end}.items():
+        known = np.isfinite(rate) and np.isfinite(w).all()
+        largest = extreme_eigenvalues(loss, w, tolerance=_ROUGH).largest if known else float("nan")
+        found |= {f"lr_sharpness_{where}": rate * largest}
+    return found
 
 
 def _facts(optimizer: Optimizer, batch_size: int | None, sampling: str, seed: np.random.SeedSequence) -> dict[str, Any]:

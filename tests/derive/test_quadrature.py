@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate
 
@@ -27,7 +27,7 @@ def value(rule: Rule, coefficients: list[int]) -> float:
     return float(weights @ np.polynomial.polynomial.polyval(nodes, coefficients))
 
 
-@pytest.mark.parametrize("size", range(1, 13))
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8])
 def test_gauss_rules_are_numpys_and_have_twice_their_nodes_less_one_as_degree(size: int) -> None:
     rule = quadrature_rule(f"gauss-{size}")
     nodes, weights = np.polynomial.legendre.leggauss(size)
@@ -48,6 +48,7 @@ def test_closed_rules_are_scipys_newton_cotes(name: str, size: int) -> None:
     np.testing.assert_allclose([float(w) for w in quadrature_rule(name).weights], weights / size, rtol=1e-14)
 
 
+@settings(max_examples=30)
 @pytest.mark.parametrize("name", SMALL)
 @given(coefficients=st.lists(st.integers(-9, 9), min_size=1, max_size=20))
 def test_polynomials_up_to_the_degree_are_integrated_and_the_next_power_is_missed(

@@ -206,3 +206,23 @@ def test_refuses_steps_left_out_and_losses_that_are_none() -> None:
         lca(np.zeros((2, 2)), lambda w: w)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="colour"):
         lca(np.zeros((2, 2)), BOWL, by="colour")
+
+
+def test_the_readme_s_five_lines() -> None:
+    """A table and a picture of a run of one's own."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import sgdtheory as sgd
+
+    net = sgd.mlp(*sgd.spirals(60, 3, rng=0), widths=[8, 8])
+    steps = sgd.training_steps(net, sgd.Momentum(lr=0.03, momentum=0.9), steps=60, batch_size=10, rng=0)
+    table = sgd.lca(steps, net, "adaptive", by="layer")
+    table.allocation.squeeze("replica").cumsum("step").plot.line(x="step")
+    shares = float(table.helping.mean()), float(table.residual.sum())
+
+    assert 0.5 < shares[0] < 0.9
+    assert abs(shares[1]) < 60 * 1e-3
+    drawn = [curve.get_ydata()[-1] for curve in mpl.pyplot.gca().get_lines()]
+    np.testing.assert_allclose(drawn, table.allocation[0].sum("step"))
+    mpl.pyplot.close("all")

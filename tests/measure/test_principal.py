@@ -1,4 +1,4 @@
-"""Trajectory planes: against plain linear algebra, with nulls that simulated walks and chains meet, and at the edges."""
+"""Trajectory planes: against plain linear algebra, nulls that simulated walks and chains meet, edges."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_subtracting_the_last_point_changes_only_the_origin() -> None:
 
 @pytest.mark.parametrize(("centred", "two"), [(True, 0.7599), (False, 0.9006)])
 def test_a_walk_in_many_dimensions_meets_its_null(centred: bool, two: float) -> None:
-    plane = trajectory_plane(walk(40, 40_000), components=3, centred=centred)
+    plane = trajectory_plane(walk(40, 20_000), components=3, centred=centred)
     np.testing.assert_allclose(plane.shares, plane.walk_shares, atol=0.01)
     assert walk_shares(5000, centred=centred)[:2].sum() == pytest.approx(two, abs=1e-4)
 
@@ -72,7 +72,7 @@ def test_null_shares_add_to_one_and_fall(points: int) -> None:
 
 
 def test_a_walk_projects_on_cosines() -> None:
-    plane = trajectory_plane(walk(60, 60_000))
+    plane = trajectory_plane(walk(60, 20_000))
     t = np.arange(1, 61)
     for k in (1, 2):
         cosine = np.cos(np.pi * k * (t - 0.5) / 60)

@@ -118,6 +118,15 @@ def test_observables_are_recorded() -> None:
     assert run.attrs["beta1"] == 0.9
 
 
+def test_how_near_to_instability_a_run_is_stands_in_its_attributes() -> None:
+    loss = sgd.numeric_loss(sgd.landscape("3*u**2/2 + v**4", ["u", "v"]))
+    run = sgd.train(loss, RULES["nesterov"], steps=3, init=[1.0, 1.0])
+    assert run.attrs["lr_sharpness_start"] == pytest.approx(0.05 * 12)
+    assert run.attrs["lr_sharpness_end"] == pytest.approx(0.05 * float(loss.sharpness(run.w[0, -1])))
+    assert run.attrs["stability_limit"] == pytest.approx(2 * 1.8 / 2.6)
+    assert np.isnan(sgd.train(loss, RULES["schedule"], steps=1, init=[1.0, 1.0]).attrs["lr_sharpness_end"])
+
+
 def test_training_teaches() -> None:
     x, y = sgd.spirals(60, rng=0)
     net = sgd.mlp(x, y, [12, 12])

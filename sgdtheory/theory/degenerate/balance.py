@@ -157,7 +157,7 @@ _MODEL = given("f(w, x) = Q(w)·x, half squared error; one example or the mean o
 BALANCE = Claim(
     id="DEG-23",
     slug="degenerate.balance",
-    title="A step on w1^k1 w2^k2 multiplies w1²/k1 − w2²/k2 by 1 − η²r²k1k2 w1^(2k1−2) w2^(2k2−2), r its residual factor",
+    title="A step on w1^k1 w2^k2 multiplies w1²/k1 − w2²/k2 by 1 − η²r²k1k2 w1^(2k1−2) w2^(2k2−2)",
     status="exact",
     statement=equations({after: Q_b * balance_factor()}),
     assumptions=(
@@ -185,7 +185,7 @@ BALANCE = Claim(
 FIRST_MOVE = Claim(
     id="DEG-24",
     slug="degenerate.first-move",
-    title="From the degenerate line the first step is across it for d = 1, and for d ≥ 2 there is none, whatever the data",
+    title="From the degenerate line the first step is across it for d = 1, and there is none for d ≥ 2",
     status="exact",
     statement=equations(_MOVES),
     assumptions=(
@@ -234,8 +234,8 @@ TRANSVERSE = Claim(
         Mutant("weight ½, the sharpness itself", equations({drift: -_r2 * _E / 2})),
     ),
     meanings=((drift, "mean change of I in a step, over η²"),),
-    note="Where Q = 0, E r² = σ² and |∇Q|² = tr H. It is the difference between Itô's equation and Stratonovich's, whose "
-    "noise keeps to the line.",
+    note="Where Q = 0, E r² = σ² and |∇Q|² = tr H. It is the difference between Itô's equation and "
+    "Stratonovich's, whose noise keeps to the line.",
 )
 
 CLAIMS = (BALANCE, FIRST_MOVE, TRANSVERSE)

@@ -37,6 +37,7 @@ from sgdtheory.theory.random_instances import rational
 P, mean_h, margin = symbols.side_ratio, symbols.segment_curvature, symbols.curvature_margin
 q_b, bend, Λ_b, s_b = symbols.barrier_value, symbols.barrier_bend, symbols.barrier_growth, symbols.attracting_noise
 _w = sp.Symbol("w", real=True)
+_SHARE = sp.Rational(9, 10)
 
 
 def step_ratio() -> sp.Expr:
@@ -64,7 +65,7 @@ def fixed_for_all() -> Case:
     return {P: sp.cancel(sp.expand(ratio.subs(c0, chosen))), mean_h: 1 / η - margin}
 
 
-def random_barrier(random: Random, share: sp.Rational = sp.Rational(9, 10)) -> Case:
+def random_barrier(random: Random, share: sp.Rational = _SHARE) -> Case:
     """Take one step on a random cubic Q, from a random place in |w| ≤ 2, with η a share of the least that may cross.
 
     That is one over a bound of the example's second derivative in the interval, the sum of the sizes of its terms.
@@ -84,7 +85,7 @@ def random_barrier(random: Random, share: sp.Rational = sp.Rational(9, 10)) -> C
 
 
 def long_step(random: Random) -> Case:
-    """The same with a learning rate forty times too large."""
+    """Take such a step with a learning rate some forty times too large."""
     return random_barrier(random, sp.Integer(40))
 
 
@@ -168,8 +169,8 @@ ROLLE = Claim(
         Mutant("the second derivative at w for its mean", equals(P, 1 - 2 * η * mean_h)),
     ),
     meanings=((P, "(w' − b)/(w − b)"), (mean_h, "mean of the batch's second derivative between b and w")),
-    note="The identity holds for every Q and step; its sign needs ηℓ'' < 1. Normal data are not bounded, so that a rare "
-    "batch overshoots: crossings of such runs are jumps, and no barrier height enters their rate.",
+    note="The identity holds for every Q and step; its sign needs ηℓ'' < 1. Normal data are not bounded, so that a "
+    "rare batch overshoots: crossings of such runs are jumps, and no barrier height enters their rate.",
 )
 
 ATTRACTING = Claim(

@@ -1,8 +1,8 @@
 """Zeros of Q of order three and more: label noise still wins over the gradient, but only as a power of time.
 
-Beside the zero of Q = w^k a step is w' = w(1 + kηw^(k−2)m), m the batch's mean of x times the label. In u = |w|^(2−k) the
-noise no longer depends on the place: u is the distance of a random walker from the origin, in δ = (2k − 3)/(k − 2)
-dimensions.
+Beside the zero of Q = w^k a step is w' = w(1 + kηw^(k−2)m), m the batch's mean of x times the label. In u = |w|^(2−k)
+the noise no longer depends on the place: u is the distance of a random walker from the origin, in δ =
+(2k − 3)/(k − 2) dimensions.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ _MODEL = given("Q = w^k, half squared error, E x² = 1, labels independent of x;
 CHI = Claim(
     id="DEG-08",
     slug="degenerate.bessel-law",
-    title="Beside a zero of order k > 2, |w|^(2−k) is a Bessel process of dimension (2k−3)/(k−2); |w| falls as n^(−1/(2k−4))",
+    title="Beside a zero of order k > 2, |w|^(2−k) is a Bessel process of dimension (2k − 3)/(k − 2)",
     status="leading-order",
     statement=equations(_LAW),
     assumptions=(
@@ -145,14 +145,14 @@ CHI = Claim(
         (G, "growth of the mean of u² a step"),
         (slope, "slope of the log density of |w| after many steps"),
     ),
-    note="So P(|w| > x) falls as x^(−(2k−3)) far out, and the density vanishes at 0 faster than any power: no posterior "
-    "looks like this. It holds while |w| is below √(kησ²/(2B)), where the noise outweighs the gradient.",
+    note="So P(|w| > x) falls as x^(−(2k−3)) far out, and the density vanishes at 0 faster than any power: no "
+    "posterior looks like this. It holds while |w| is below √(kησ²/(2B)), where the noise outweighs the gradient.",
 )  # fmt: skip
 
 RATES = Claim(
     id="DEG-06",
     slug="degenerate.noisy-rates",
-    title="With label noise a simple zero is never reached, a double one exponentially, one of order k as n^(−1/(2k−4))",
+    title="With label noise a simple zero is never reached, a double one exponentially, others as n^(−1/(2k−4))",
     status="corrected",
     statement=equations(_RATES),
     assumptions=(

@@ -175,8 +175,8 @@ CREEP = Claim(
         (rate, "mean move of w2 in a step"),
         (end, "w2^(2−4a) after n steps of small ηw2^(4a)"),
     ),
-    note="At the published η = 0.01, B = 20, without the ½ and after 5000 steps, a run from however far is at 0.970: the "
-    "pile-up at 0.95 is where runs happen to be, and it moves on as n^(−1/6).",
+    note="At the published η = 0.01, B = 20, without the ½ and after 5000 steps, a run from however far is at 0.970: "
+    "the pile-up at 0.95 is where runs happen to be, and it moves on as n^(−1/6).",
 )
 
 CLAIMS = (CREEP,)

@@ -58,7 +58,7 @@ def touch_the_barrier() -> Case:
 
 
 def watch_orbits(point: Case) -> Case:
-    """Find the largest learning rate at which none of 200 orbits from beside the minimum passes the barrier in 1500 steps."""
+    """Find the largest learning rate at which 200 orbits from beside the minimum stay below the barrier."""
     half = float(point[w0])
 
     def stays(lr: float) -> bool:
@@ -106,8 +106,8 @@ CRISIS = Claim(
         (x_c, "learning rate × curvature at the minimum −w0, at the crisis"),
         (η_c, "that learning rate"),
     ),
-    note="The published η = 0.01, w0 = 1.8 has 3.359: even full batches leave, two runs in a hundred a step. With noise "
-    "runs leak out earlier, the more rarely the smaller the product; there is no second threshold.",
+    note="The published η = 0.01, w0 = 1.8 has 3.359: even full batches leave, two runs in a hundred a step. With "
+    "noise runs leak out earlier, the more rarely the smaller the product; there is no second threshold.",
 )
 
 CLAIMS = (CRISIS,)

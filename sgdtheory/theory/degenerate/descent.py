@@ -17,7 +17,7 @@ from sgdtheory.optimizers import SGD
 from sgdtheory.sources import CORLOUER_MACE_2024, HERE
 
 k, c, τ, w_0, η = symbols.zero_order, symbols.steepness, symbols.flow_time, symbols.flow_start, symbols.lr
-w_τ, p_L, edge, image = symbols.flow_place, symbols.flow_power, symbols.basin_edge, symbols.edge_image
+w_τ, power, edge, image = symbols.flow_place, symbols.flow_power, symbols.basin_edge, symbols.edge_image
 _w = sp.Symbol("w", positive=True)
 _LOSS = c * _w ** (2 * k)
 
@@ -55,7 +55,7 @@ def separate() -> Case:
     later = w_0 ** (2 - 2 * k) + speed * τ
     end = later ** (1 / (2 - 2 * k))
     log_loss = 2 * k / (2 - 2 * k) * sp.log(later)
-    return {w_τ: end, p_L: sp.limit(sp.cancel(τ * sp.diff(log_loss, τ)), τ, sp.oo)}
+    return {w_τ: end, power: sp.limit(sp.cancel(τ * sp.diff(log_loss, τ)), τ, sp.oo)}
 
 
 def integrate_flow(point: Case) -> Case:
@@ -79,8 +79,8 @@ def integrate_flow(point: Case) -> Case:
         return math.exp(log_w)
 
     far = 1e8
-    power = 2 * order * math.log(after(10 * far) / after(far)) / math.log(10)
-    return {**point, w_τ: after(float(point[τ])), p_L: power}
+    measured = 2 * order * math.log(after(10 * far) / after(far)) / math.log(10)
+    return {**point, w_τ: after(float(point[τ])), power: measured}
 
 
 def overshoot() -> Case:
@@ -117,7 +117,7 @@ def bisect_starts(point: Case) -> Case:
     return {**point, edge: found, image: step(found)}
 
 
-_FLOW = {w_τ: flow_place(), p_L: -k / (k - 1)}
+_FLOW = {w_τ: flow_place(), power: -k / (k - 1)}
 _EDGE = {edge: basin_edge(), image: -basin_edge()}
 _at = by_name(k=k, c=c, tau=τ, w0=w_0, lr=η)
 _DEGENERATE = (positive(k, "half the degree of the loss"), where(sp.Gt(k, 1), "k > 1"), positive(c, "steepness"))
@@ -138,10 +138,10 @@ SLOW_FLOW = Claim(
     mutants=(
         Mutant("the gradient without its 2k", equations(_FLOW, {w_τ: flow_place().subs(c, c / (2 * k))})),
         Mutant("exponential, as at a regular minimum", equations(_FLOW, {w_τ: w_0 * sp.exp(-2 * c * τ)})),
-        Mutant("loss as 1/τ for every k, the bound for convex losses", equations(_FLOW, {p_L: -1})),
+        Mutant("loss as 1/τ for every k, the bound for convex losses", equations(_FLOW, {power: -1})),
         Mutant("a loss of twice the degree", equations({q: f.subs(k, 2 * k) for q, f in _FLOW.items()})),
     ),
-    meanings=((w_τ, "place at time τ from w₀"), (p_L, "limit of d log L/d log τ")),
+    meanings=((w_τ, "place at time τ from w₀"), (power, "limit of d log L/d log τ")),
     note="At k = 1 the flow is exponential. With label noise SGD does not obey these rates: DEG-06.",
 )
 

@@ -47,7 +47,7 @@ def axis_temperatures() -> tuple[sp.Expr, sp.Expr]:
     >>> [t.subs({η: 1, c: 1, B: 1, h1: 1, h2: sp.Rational(3, 2)}) for t in axis_temperatures()]
     [1, 3]
     """
-    return tuple(η * c * h / (B * (2 - η * h)) for h in (h1, h2))  # type: ignore[return-value]
+    return tuple(η * c * h / (B * (2 - η * h)) for h in (h1, h2))
 
 
 def nearest_posterior() -> tuple[sp.Expr, sp.Expr]:
@@ -71,9 +71,7 @@ def two_masses() -> tuple[sp.Expr, sp.Expr]:
     >>> [m.subs({k1: 1, k2: 1, w0: 1}) for m in two_masses()]
     [sqrt(pi)/2, sqrt(pi)/2]
     """
-    return tuple(  # type: ignore[return-value]
-        2 * sp.gamma(1 + 1 / (2 * own)) * (2 * w0) ** (-other / own) for own, other in ((k1, k2), (k2, k1))
-    )
+    return tuple(2 * sp.gamma(1 + 1 / (2 * own)) * (2 * w0) ** (-other / own) for own, other in ((k1, k2), (k2, k1)))
 
 
 def fit_temperature() -> Case:
@@ -88,8 +86,8 @@ def fit_temperature() -> Case:
     products = [sp.cancel(h * S[i, i]) for i, h in enumerate((h1, h2))]
     twice = sp.Add(*(t / free - 1 + sp.log(free) - sp.log(t) for t in products))
     (best,) = sp.solve(sp.numer(sp.together(twice.diff(free))), free)
-    exponential = sp.exp(-2 + sp.Add(*products) / best) * best**2 / sp.Mul(*products)
-    return {T: best, factor: sp.simplify(exponential)}
+    exponential = sp.exp(sp.cancel(sp.Add(*products) / best) - 2) * best**2 / sp.Mul(*products)
+    return {T: best, factor: exponential}
 
 
 def fit_on_a_grid(point: Case) -> Case:
@@ -140,7 +138,7 @@ def minima_by_quadrature(point: Case) -> Case:
         scale = 1e15 ** (-1 / (2 * own))
         wide = 8 * scale * (2 * half) ** (-other / own)
         total, _ = line_moments(lambda x: 1e15 * np.abs(x) ** (2 * own) * (2 * half - x) ** (2 * other), wide)
-        return total / scale
+        return float(total / scale)
 
     return {**point, minus: mass(first, second), plus: mass(second, first)}
 

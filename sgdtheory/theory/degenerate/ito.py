@@ -128,7 +128,7 @@ _PRINTED = CORLOUER_MACE_2024.where("code: Fokker_Planck.get_coeffs, drift coeff
 DENSITY = Claim(
     id="DEG-10",
     slug="degenerate.ito-density",
-    title="Label noise beside a zero of order k leaves w^(2−2k)exp(−Bw²/(ησ²k)), which for k ≥ 2 is no density: collapse",
+    title="Label noise beside a zero of order k leaves w^(2−2k)exp(−Bw²/(ησ²k)): for k ≥ 2 no density, a collapse",
     status="corrected",
     statement=equations(_SLOPES),
     assumptions=(
@@ -159,7 +159,7 @@ DENSITY = Claim(
 TRAP = Claim(
     id="DEG-12",
     slug="degenerate.regular-trap",
-    title="On Q = w neither reading has SGD's variance at order η²: (B + 2)/4 against Itô's ½ and Stratonovich's 1, over B²",
+    title="On Q = w neither reading has SGD's variance at order η²: (B+2)/(4B²), not Itô's 1/(2B²) or the other's 1/B²",
     status="exact",
     statement=equations(_SECOND),
     assumptions=(*_NOISE, given("Q = w, half squared error, x ~ N(0, 1)")),
@@ -186,8 +186,8 @@ TRAP = Claim(
         (stratonovich2, "the same for Stratonovich's equation"),
     ),
     note="The square of the mean step, which no equation of first order has, is as large as the difference of the "
-    "readings. At B = 1 both are equally wrong, at B = 2 Stratonovich's is right by accident, and from there on nearer. "
-    "Where noise decides alone, SGD is Itô's: DEG-11.",
+    "readings. At B = 1 both are equally wrong, at B = 2 Stratonovich's is right by accident, and from there on "
+    "nearer. Where noise decides alone, SGD is Itô's: DEG-11.",
 )  # fmt: skip
 
 CLAIMS = (DENSITY, TRAP)

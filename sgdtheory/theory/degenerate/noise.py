@@ -143,7 +143,7 @@ def _independent(random: Random) -> list[tuple[Fraction, Fraction]]:
     """Return pairs (x, y) with every label beside every input, labels of mean 0."""
     inputs = [Fraction(random.randint(1, 9), random.randint(1, 4)) for _ in range(3)]
     labels = [Fraction(random.randint(-9, 9), 2) for _ in range(2)]
-    return list(product(inputs, [*labels, -sum(labels)]))
+    return list(product(inputs, [*labels, -sum(labels, Fraction(0))]))
 
 
 def _mean(values: Iterable[Fraction]) -> Fraction:
@@ -186,7 +186,9 @@ def random_batches(random: Random) -> list[Case]:
     pairs = [(Fraction(random.randint(1, 9), 2), Fraction(random.randint(-9, 9), 2)) for _ in range(5)]
     independent, value = _independent(random), q.subs({a: at[0], b: at[1]})
     r = [x * (int(value) * x - y) for x, y in pairs]
-    shared = {n: 5, B: size, x2: _mean(x**2 for x, _ in pairs), r_mean: _mean(r), r_var: _covariance(r, r)}
+    shared: dict[sp.Symbol, Fraction | int] = {
+        n: 5, B: size, x2: _mean(x**2 for x, _ in pairs), r_mean: _mean(r), r_var: _covariance(r, r),
+    }  # fmt: skip
     i, j = random.choice(((a, a), (a, b)))
 
     def entries(model: sp.Expr, data: Sequence[tuple[Fraction, Fraction]], batch: int) -> tuple[Fraction, Fraction]:
@@ -195,11 +197,11 @@ def random_batches(random: Random) -> list[Case]:
         noise = _covariance(*([_mean(group) for group in combinations(row, batch)] for row in rows))
         return noise, _mean(bend(*at, *pair) for pair in data)
 
-    numbers = dict(zip((C_ij, H_ij), entries(q, pairs, size), strict=True))
-    numbers |= dict(zip((C0, H0), entries(q - value, independent, 1), strict=True))
+    shared |= dict(zip((C_ij, H_ij), entries(q, pairs, size), strict=True))
+    shared |= dict(zip((C0, H0), entries(q - value, independent, 1), strict=True))
     second = sp.diff(q, i, j).subs({a: at[0], b: at[1]})
     deviation = sp.sqrt(_rational(_mean(y**2 for _, y in independent)))
-    return [_exact(shared | numbers) | {q_ij: second, σ: deviation}]
+    return [_exact(shared) | {q_ij: second, σ: deviation}]
 
 
 def _rational(value: Fraction | int) -> sp.Rational:
@@ -250,7 +252,7 @@ POWER = Claim(
     source=CORLOUER_MACE_2024.where("takeaways: noise near a critical point"),
     evidence=(
         Identity(differentiate_power),
-        Property(random_power, 20),
+        Property(random_power, 10),
         # substituting the curvature by its own formula, so that the sample speaks of C alone
         Sample(C, draw_gradients, {**_AT, H: 15 * 1.5**2 * 0.8**4}, resolution=0.05),
     ),

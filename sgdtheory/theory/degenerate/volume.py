@@ -89,7 +89,7 @@ def poles() -> list[Case]:
     inverse Mellin transform of ζ, so the pole nearest to 0, at −λ and of order m, makes V fall as ε^λ (log 1/ε)^(m−1).
     Call the larger degree k1; exchanged, all is the same. The poles then lie apart, or coincide for k2 = k1.
     """
-    cases = []
+    cases: list[Case] = []
     for larger in (k2 + _more, k2):
         orders = sp.roots((2 * larger * _z + 1) * (2 * k2 * _z + 1), _z)
         nearest = next(p for p in orders if all(sp.factor(p - other).is_nonnegative for other in orders))
@@ -171,14 +171,14 @@ _AT: dict[sp.Symbol, float] = {k1: 1, k2: 2, ε: 0.01}
 def draw_product(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     """Draw points of the unit square and say whether u²v⁴ < 0.01."""
     u, v = rng.random((2, count))
-    return (u**2 * v**4 < 0.01).astype(float)
+    return np.asarray(u**2 * v**4 < 0.01, dtype=np.float64)
 
 
 def draw_sum(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     """Draw points of a rectangle around u² + v⁴ < 0.01; 4 times its area where inside, else 0."""
     end = 0.01**0.5, 0.01**0.25
     u, v = rng.random((2, count))
-    return 4 * end[0] * end[1] * ((end[0] * u) ** 2 + (end[1] * v) ** 4 < 0.01)
+    return np.asarray(4 * end[0] * end[1] * ((end[0] * u) ** 2 + (end[1] * v) ** 4 < 0.01))
 
 
 _DEGREES = (
@@ -191,7 +191,7 @@ _λ, _m = crossing_exponents()
 CROSSING = Claim(
     id="DEG-13",
     slug="degenerate.learning-coefficient",
-    title="w₁^(2k₁) w₂^(2k₂) has the learning coefficient min 1/(2kᵢ), with multiplicity 2 exactly if k₁ = k₂",
+    title="The loss w₁^(2k₁) w₂^(2k₂) has the learning coefficient min 1/(2kᵢ), with multiplicity 2 exactly if k₁ = k₂",
     status="corrected",
     statement=equations({λ: _λ, m: _m}),
     assumptions=(*_DEGREES, given("a prior that is positive and continuous at the origin")),

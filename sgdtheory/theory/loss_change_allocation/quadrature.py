@@ -171,7 +171,7 @@ def exponential_error() -> list[Case]:
     exponentials, imaginary a among them, make up every smooth one.
     """
     a, x = sp.symbols("a x", positive=True)
-    cases = []
+    cases: list[Case] = []
     for name in ("left", "trapezoid", "simpson"):
         rule = quadrature_rule(name)
         order = loss_degree(rule)

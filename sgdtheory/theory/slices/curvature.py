@@ -110,12 +110,12 @@ def _curvatures(rng: np.random.Generator, count: int, unit: bool) -> Array:
 
 def draw_scatter(rng: np.random.Generator, count: int) -> Array:
     """Draw (δᵀHδ − tr H)² for one H in four dimensions."""
-    return (_curvatures(rng, count, unit=False) - np.trace(_H)) ** 2
+    return np.asarray(np.square(_curvatures(rng, count, unit=False) - np.trace(_H)))
 
 
 def draw_unit_scatter(rng: np.random.Generator, count: int) -> Array:
     """Draw (uᵀHu − tr H/d)², u a random unit vector."""
-    return (_curvatures(rng, count, unit=True) - np.trace(_H) / len(_H)) ** 2
+    return np.asarray(np.square(_curvatures(rng, count, unit=True) - np.trace(_H) / len(_H)))
 
 
 # --- filter-normalised directions ------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ _MOMENTS = {
 MEAN = Claim(
     id="VIS-12",
     slug="slices.mean-curvature",
-    title="A random slice curves by tr H on average, with variance 2‖H‖²: it shows the mean eigenvalue, not the extremes",
+    title="A random slice curves by tr H on average, with variance 2‖H‖²: the mean eigenvalue, not the extremes",
     status="exact",
     statement=equations(_MOMENTS),
     assumptions=(
@@ -209,7 +209,7 @@ MEAN = Claim(
         Mutant("unit vectors as if their entries were independent", equations(_MOMENTS, {V_u: 2 * tr2 / d**2})),
     ),
     meanings=(*meanings(equations(_MOMENTS)),),
-    note="At distance a the quadratic part of the loss is a²δᵀHδ/2, of mean a²tr H/2 and relative scatter √(2‖H‖²)/tr H.",
+    note="At distance a the loss rises by a²δᵀHδ/2, of mean a²tr H/2 and relative scatter √(2‖H‖²)/tr H.",
 )
 
 _FILTERS = {E_f: filter_normalised_mean()}
@@ -250,7 +250,7 @@ _BOUNDS = sp.And(sp.Ge(q, low * dd), sp.Le(q, high * dd))
 VISIBLE = Claim(
     id="VIS-15",
     slug="slices.visible-means-true",
-    title="What curves downwards on a slice does so in truth: λ_min|d|² ≤ dᵀHd ≤ λ_max|d|²; a convex slice proves nothing",
+    title="What curves downwards on a slice does so in truth: λ_min|d|² ≤ dᵀHd ≤ λ_max|d|²",
     status="exact",
     statement=_BOUNDS,
     assumptions=(
@@ -267,7 +267,7 @@ VISIBLE = Claim(
         Mutant("the converse: no eigenvalue below what is seen", sp.Le(q, low * dd)),
     ),
     meanings=(*meanings(_BOUNDS),),
-    note="How likely a saddle is to look convex is VIS-13.",
+    note="Not conversely: a slice that looks convex proves nothing. How likely a saddle is to look so is VIS-13.",
 )
 
 CLAIMS = (MEAN, FILTER_MEAN, VISIBLE)

@@ -8,6 +8,7 @@ a mixture of factors. There columns (fan-out) do what rows do in the first layer
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 
 import sympy as sp
@@ -82,7 +83,7 @@ def rescale_layers_of_slice() -> list[Case]:
 def random_layers(random: Random, scale: Scaling = by_rows, biases: bool = True) -> list[Case]:
     """Rescale the layers of random networks, two or three of them, with filters and draws of rational lengths."""
     widths = [random.randint(1, 3) for _ in range(random.randint(3, 4))]
-    pairs = list(zip(widths, widths[1:], strict=False))
+    pairs = list(pairwise(widths))
     network = tuple(Layer(_rows(random, r, c), random_column(random, r)) for c, r in pairs)
     draws = [_rows(random, r, c) for c, r in pairs]
     factors = [random_factor(random) for _ in pairs[1:]]
@@ -252,7 +253,7 @@ _NEURONS = {S_1: S_0, row_sq: w_1**2 / c_1**2 + w_2**2 / c_2**2}
 NEURONS = Claim(
     id="VIS-03",
     slug="slices.neuron-rescaling",
-    title="After neurons are rescaled one by one a filter-normalised slice differs; columns in the second layer mend it",
+    title="Neurons rescaled one by one change a filter-normalised slice; columns in the second layer mend it",
     status="corrected",
     statement=equations(_NEURONS),
     assumptions=(

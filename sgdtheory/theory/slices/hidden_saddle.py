@@ -51,14 +51,14 @@ def integrate_out() -> Case:
 def draw_first(rng: np.random.Generator, count: int) -> Array:
     """Draw whether δᵀHδ > 0, H = diag(1, 1, −2)."""
     δ = rng.standard_normal((count, 3))
-    return ((δ**2) @ np.array([1.0, 1.0, -2.0]) > 0).astype(float)
+    return np.asarray((δ**2) @ np.array([1.0, 1.0, -2.0]) > 0, dtype=np.float64)
 
 
 def draw_growth(rng: np.random.Generator, count: int) -> Array:
     """Draw whether two more directions of curvature 1 turn δᵀHδ positive."""
     δ = rng.standard_normal((count, 5))
     before = (δ[:, :3] ** 2) @ np.array([1.0, 1.0, -2.0])
-    return ((before <= 0) & (before + δ[:, 3] ** 2 + δ[:, 4] ** 2 > 0)).astype(float)
+    return np.asarray((before <= 0) & (before + δ[:, 3] ** 2 + δ[:, 4] ** 2 > 0), dtype=np.float64)
 
 
 _STATED = {P_1: sp.sqrt(h / (h + m)), growth: hidden_growth()}
@@ -88,8 +88,8 @@ HIDDEN = Claim(
         Mutant("more directions hide no better", equations(_STATED, {growth: sp.S.Zero})),
     ),
     meanings=meanings(equations(_STATED)),
-    note="With h = m, 99.0 % of slices look convex at ten upward directions and 99.98 % at twenty. Directions of extreme curvature show the "
-    "saddle, a random one does not.",
+    note="With h = m, 99.0 % of slices look convex at ten upward directions, 99.98 % at twenty. Directions of extreme "
+    "curvature show the saddle, a random one does not.",
 )
 
 CLAIMS = (HIDDEN,)

@@ -179,8 +179,8 @@ CENTRED = Claim(
         Mutant("trace without centring", equations(_CENTRED, {total: T * (T + 1) / 2})),
     ),
     meanings=(*meanings(equations(_CENTRED)), (T, "points"), (k, "number of the component")),
-    note="The k-th component over time is cos(πk(t − ½)/T): two of them against each other draw Lissajous curves. In few "
-    "dimensions, or with unequal ones, the first shares are larger still on average.",
+    note="The k-th component over time is cos(πk(t − ½)/T): two of them against each other draw Lissajous curves. In "
+    "few dimensions, or with unequal ones, the first shares are larger still on average.",
 )
 
 _PINNED = {λ_k: pinned_eigenvalue(), total: pinned_trace(), share: 8 / (sp.pi**2 * (2 * k - 1) ** 2)}

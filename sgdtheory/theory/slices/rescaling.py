@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import sympy as sp
@@ -50,8 +51,7 @@ def random_rescaling(random: Random, unit: Unit | None = None, biases: bool = Tr
     """Rescale random networks of three layers; the unit is one of the homogeneous ones if none is given."""
     widths = [random.randint(1, 3) for _ in range(4)]
     network = tuple(
-        Layer(sp.Matrix(r, c, lambda i, j: rational(random)), random_column(random, r))
-        for c, r in zip(widths, widths[1:], strict=False)
+        Layer(sp.Matrix(r, c, lambda i, j: rational(random)), random_column(random, r)) for c, r in pairwise(widths)
     )
     c1, c2 = random_factor(random), random_factor(random)
     x = random_column(random, widths[0])
@@ -82,7 +82,7 @@ _STATED = {f_1: f_0, S_1: S_c, z_1: c * z_0}
 RESCALING = Claim(
     id="VIS-01",
     slug="slices.rescaling",
-    title="Layers rescaled by factors of product one leave every output, if the biases go along, and stretch the slices",
+    title="Layers rescaled by factors of product one, biases with them, leave every output and stretch the slices",
     status="exact",
     statement=equations(_STATED),
     assumptions=(

@@ -38,7 +38,7 @@ def shift_once() -> list[Case]:
     and the other end is always found.
     """
     below, above = sp.symbols("t u", positive=True)
-    cases = []
+    cases: list[Case] = []
     for ratio in (sp.Rational(1, 50) - below, sp.Rational(1, 50) + above):
         other = ratio * λ_a
         returned = other if ratio.has(below) else λ_a
@@ -53,7 +53,7 @@ def random_spectrum(random: Random) -> list[Case]:
     drawn = [rational(random) for _ in range(random.randint(2, 5))]
     tenths = [sp.Rational(x, 10) for x in (10, 8, 5, 3)]
     spectra = (drawn, tenths, [-x for x in tenths], [abs(x) + sp.Rational(1, 9) for x in drawn])
-    cases = []
+    cases: list[Case] = []
     for spectrum in spectra:
         sizes = sorted({abs(x) for x in spectrum})
         first = max(spectrum, key=abs)
@@ -97,8 +97,8 @@ SHIFTED = Claim(
         Mutant("never found", _stated(λ_a)),
     ),
     meanings=meanings(_stated(λ_b)),
-    note="diag(1, 0.8, 0.5, 0.3) is given λ_min = 1, and its negative λ_max = −1: at a minimum the map of |λ_min/λ_max| "
-    "jumps from 0 to 1. The source assumes λ_min ≤ 0.",
+    note="diag(1, 0.8, 0.5, 0.3) is given λ_min = 1, and its negative λ_max = −1: at a minimum the map of "
+    "|λ_min/λ_max| jumps from 0 to 1. The source assumes λ_min ≤ 0.",
 )
 
 CLAIMS = (SHIFTED,)

@@ -7,6 +7,7 @@ A filter is a row of a weight matrix: what one neuron weighs its inputs with.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from random import Random
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ Scaling = Callable[[sp.Matrix, sp.Matrix], sp.Matrix]
 """A draw and the weights → the normalised direction, for one layer."""
 
 
-class Homogeneous(sp.Function):
+class Homogeneous(sp.Function):  # type: ignore[misc]
     """Any function with φ(cz) = cφ(z) for c > 0, and nothing else known of it.
 
     Examples
@@ -70,7 +71,7 @@ def outputs(network: Network, x: sp.Matrix, unit: Unit = Homogeneous) -> sp.Matr
 
 
 def rescale_layers(network: Network, factors: Sequence[sp.Expr], biases: bool = True) -> Network:
-    """Multiply layer l's weights by c_l and its bias by c₁⋯c_l, which the inputs it receives have been multiplied by."""
+    """Multiply layer l's weights by c_l and its bias by c₁⋯c_l, as its sums have been."""
     scaled, upto = [], sp.S.One
     for layer, factor in zip(network, factors, strict=True):
         upto *= factor
@@ -79,7 +80,7 @@ def rescale_layers(network: Network, factors: Sequence[sp.Expr], biases: bool = 
 
 
 def rescale_neurons(network: Network, *factors: Sequence[sp.Expr]) -> Network:
-    """Multiply hidden neuron i, weights and bias, by its factor, and divide what it sends on; factors layer by layer."""
+    """Multiply each hidden neuron, weights and bias, by its factor, and divide what it sends on."""
     scales = [sp.diag(*layer) for layer in factors]
     scales.append(sp.eye(network[-1].bias.rows))
     before = sp.eye(network[0].weights.cols)
@@ -136,7 +137,7 @@ def symbolic_network(*widths: int) -> Network:
             sp.Matrix(rows, columns, lambda i, j: sp.Symbol(f"w{k}_{i}{j}", real=True)),  # noqa: B023
             sp.Matrix(rows, 1, lambda i, _: sp.Symbol(f"b{k}_{i}", real=True)),  # noqa: B023
         )
-        for k, (columns, rows) in enumerate(zip(widths, widths[1:], strict=False))
+        for k, (columns, rows) in enumerate(pairwise(widths))
     )
 
 

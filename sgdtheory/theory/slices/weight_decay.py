@@ -1,4 +1,4 @@
-"""How far weight decay shrinks weights in an epoch, against the batch size, at a fixed and at a scaled learning rate."""
+"""How far weight decay shrinks weights in an epoch: batch sizes, at a fixed and at a scaled learning rate."""
 
 from __future__ import annotations
 

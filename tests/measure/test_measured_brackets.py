@@ -25,7 +25,7 @@ from sgdtheory import (
 )
 from sgdtheory.derive.brackets import example_bracket
 from sgdtheory.measure import brackets
-from sgdtheory.measure.brackets import hessian_norm
+from sgdtheory.measure.hessian_norm import hessian_norm
 from sgdtheory.measure.protocol import Array, Layout, Tensor
 from sgdtheory.theory.random_instances import polynomial
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+import sympy as sp
 
 from sgdtheory import ArgumentError, Direction, blobs, custom_loss, mlp, random_directions, slice_1d
 from sgdtheory.measure.protocol import Layout, Tensor
+from sgdtheory.theory.slices.small_network import by_columns, by_rows
 
 SHAPES = {"1.weight": (2, 3), "1.bias": (2,), "2.weight": (2, 2, 3), "3.weight": (1, 2)}
 LAYOUT = Layout(tuple(Tensor(n, shape, "vector" if n == "1.bias" else "weight") for n, shape in SHAPES.items()))
@@ -162,3 +166,14 @@ def test_single_units_rescaled(net: object, blind: set[str]) -> None:
 def test_bad_arguments(argument: str, options: dict[str, object]) -> None:
     with pytest.raises(ArgumentError, match=f"^{argument}: "):
         random_directions(LOSS, **({"w": W} | options))
+
+
+# --- against the theory's symbols ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("normalise", "formula"), [("filter", by_rows), ("fan-out", by_columns)])
+def test_the_lengths_are_those_of_the_claims(normalise: str, formula: Callable[..., sp.Matrix]) -> None:
+    d, raw = parts(normalise)
+    own = LAYOUT.unpack(W)["3.weight"]
+    exact = formula(sp.Matrix(raw["3.weight"]), sp.Matrix(own))
+    np.testing.assert_allclose(d["3.weight"], np.array(exact, dtype=float), rtol=1e-12)
