@@ -192,7 +192,7 @@ def _mark(axes: Axes, marks: Limits, named: bool) -> None:
         (marks.mean_square, "mean square", "left", 0.97),
         (marks.linear, "linear", "right", 0.97),
         (marks.almost_sure, "almost sure", "right", 0.97),
-        (marks.crisis, "gradient descent leaves", "left", 0.72),
+        (marks.crisis, "descent leaves", "left", 0.72),
     ):
         axes.axvline(x, color=BLACK, ls=":", lw=1.2)
         if named:

@@ -106,7 +106,7 @@ def draw_shares(axes: Axes, seen: Followed, rng: np.random.SeedSequence) -> np.n
     artists.measured(axes, k, sgd.trajectory_plane(seen.path, components=COMPONENTS).shares, RUN)
     axes.set(title="d  Shares beside what goes nowhere", yscale="log")
     axes.set(xlabel="component (number)", ylabel="explained share (fraction)")
-    artists.legend(axes, [RUN, WALK, FLIPPED], loc="upper right")
+    artists.legend(axes, [RUN, WALK, FLIPPED], loc="lower left")
     return flips
 
 
