@@ -8,28 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.special import digamma
-from test_figures import SIGMAS, bars, line, markers, picture, script
-
-from sgdtheory.plots.style import save
-from sgdtheory.theory.registry import find
+from test_figures import SIGMAS, assert_labels_claims_and_size, bars, line, markers, picture, script
 
 NAMES = ("degenerate_minima", "gradient_noise", "learning_coefficient", "end_law")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_labels_claims_and_size(name: str, tmp_path: Path) -> None:
-    shown = picture(name)
-    assert shown.name == name
-    assert [find(claim).id for claim in shown.claims] == list(shown.claims)
-    assert "nan" not in shown.caption
-    for axes in shown.figure.axes:
-        assert re.search(r"\(.+\)$", axes.get_xlabel())
-        assert re.search(r"\(.+\)$", axes.get_ylabel())
-        legend = axes.get_legend()
-        looks = [(k.get_marker(), k.get_linestyle()) for k in legend.legend_handles] if legend else []
-        assert len(looks) == len(set(looks))
-    save(shown.figure, tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").stat().st_size <= 200_000
+    assert_labels_claims_and_size(name, tmp_path, legends=False)
 
 
 @pytest.mark.parametrize("name", NAMES[1:])

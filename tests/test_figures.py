@@ -104,6 +104,23 @@ def assert_on_line(axes: Axes, label: str) -> None:
     assert (np.abs(y - expected) <= SIGMAS / 3 * three_errors).all()
 
 
+def assert_labels_claims_and_size(name: str, tmp_path: Path, *, legends: bool = True) -> None:
+    """Every axis has a unit, every series of a legend a look of its own; claims exist; the file is small."""
+    shown = picture(name)
+    assert shown.name == name
+    assert [find(claim).id for claim in shown.claims] == list(shown.claims)
+    assert "nan" not in shown.caption
+    for axes in shown.figure.axes:
+        assert re.search(r"\(.+\)$", axes.get_xlabel())
+        assert re.search(r"\(.+\)$", axes.get_ylabel())
+        legend = axes.get_legend()
+        assert legend or not legends
+        looks = [(k.get_marker(), k.get_linestyle()) for k in legend.legend_handles] if legend else []
+        assert len(looks) == len(set(looks))
+    save(shown.figure, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size <= 200_000
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_caption_claims_and_labels(name: str, tmp_path: Path) -> None:
     shown = picture(name)

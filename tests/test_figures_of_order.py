@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_figures import bars, line, markers, picture, script
-
-from sgdtheory.plots.style import save
-from sgdtheory.theory.registry import find
+from test_figures import assert_labels_claims_and_size, bars, line, markers, picture, script
 
 NAMES = ("bracket_parallelogram", "order_shares", "random_order")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_labels_claims_and_size(name: str, tmp_path: Path) -> None:
-    shown = picture(name)
-    assert shown.name == name
-    assert [find(claim).id for claim in shown.claims] == list(shown.claims)
-    assert "nan" not in shown.caption
-    for axes in shown.figure.axes:
-        assert re.search(r"\(.+\)$", axes.get_xlabel())
-        assert re.search(r"\(.+\)$", axes.get_ylabel())
-        looks = [(k.get_marker(), k.get_linestyle()) for k in axes.get_legend().legend_handles]
-        assert len(looks) == len(set(looks))
-    save(shown.figure, tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").stat().st_size <= 200_000
+    assert_labels_claims_and_size(name, tmp_path)
 
 
 # --- parallelogram ---------------------------------------------------------------------------------------------------
