@@ -9,7 +9,7 @@ import sympy as sp
 from sgdtheory.errors import ArgumentError, NoClosedFormError
 from sgdtheory.laws import Data, Number
 from sgdtheory.optimizers import Optimizer, Update
-from sgdtheory.problem import Problem
+from sgdtheory.problem import Problem, check_problem
 from sgdtheory.symbols import step as step_number
 
 
@@ -120,8 +120,7 @@ def make_dynamics(problem: Problem, optimizer: Optimizer) -> Dynamics:
 
 def check_kinds(problem: object, optimizer: object) -> None:
     """Refuse what is no problem or no optimizer, such as a rule that was not called."""
-    if not isinstance(problem, Problem):
-        raise ArgumentError("problem", problem, "a Problem", "write landscape(...) or Problem(...)")
+    check_problem(problem)
     if not isinstance(optimizer, Optimizer):
         raise ArgumentError("optimizer", optimizer, "an Optimizer", "call it: SGD(lr=0.1)")
 

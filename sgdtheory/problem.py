@@ -227,6 +227,12 @@ def landscape(
     return Problem(population_loss + (sp.Matrix([list(named)]) * noise)[0], named, data, name=name)
 
 
+def check_problem(problem: object) -> None:
+    """Refuse what is no problem."""
+    if not isinstance(problem, Problem):
+        raise ArgumentError("problem", problem, "a Problem", "write landscape(...) or Problem(...)")
+
+
 def as_matrix(value: sp.Matrix | Sequence[Sequence[Number]], argument: str, size: int | None = None) -> sp.Matrix:
     """Return a square matrix of scalars from a Matrix, an array, rows or, for size 1, a number; text is refused."""
     rows = value.tolist() if hasattr(value, "tolist") else value

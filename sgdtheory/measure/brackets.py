@@ -22,7 +22,7 @@ from sgdtheory.errors import ArgumentError
 from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.measure.hessian_norm import hessian_norm
 from sgdtheory.measure.loss import checked_batch, checked_points, numeric_loss
-from sgdtheory.measure.protocol import Array, Layout, Loss
+from sgdtheory.measure.protocol import Array, Layout, Loss, dimension_of
 from sgdtheory.problem import Problem
 from sgdtheory.theory.lie_brackets.bracket import BRACKET
 from sgdtheory.theory.lie_brackets.closed_forms import NORM_BOUND
@@ -209,7 +209,10 @@ class Groups:
 
 def as_loss(loss: Problem | Loss) -> Loss:
     """Return the loss of a problem on arrays; a loss as it is."""
-    return numeric_loss(loss) if isinstance(loss, Problem) else loss
+    if isinstance(loss, Problem):
+        return numeric_loss(loss)
+    dimension_of(loss)  # refuses what is no loss
+    return loss
 
 
 def example_batch(loss: Loss, argument: str, numbers: ArrayLike) -> Batch:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sgdtheory.errors import ArgumentError
-from sgdtheory.measure.protocol import Array, Loss, Tensor
+from sgdtheory.measure.protocol import Array, Loss, Tensor, dimension_of
 
 RandomState = int | np.random.Generator | np.random.SeedSequence | None
 
@@ -110,7 +110,7 @@ def random_directions(
     >>> np.array_equal(*rows), first.made
     (True, 'Gaussian, every filter (row) as long as its weights; vectors 0')
     """
-    point = checked_point(w, loss.dimension)
+    point = checked_point(w, dimension_of(loss))
     if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1:
         raise ArgumentError("count", count, "a whole number >= 1")
     draws = np.random.default_rng(rng).standard_normal((count, loss.dimension))

@@ -12,7 +12,7 @@ from sgdtheory.errors import ArgumentError
 from sgdtheory.laws import Dataset
 from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.measure.protocol import Array
-from sgdtheory.problem import Problem
+from sgdtheory.problem import Problem, check_problem
 
 if TYPE_CHECKING:
     from numpy.random import BitGenerator, Generator, SeedSequence
@@ -49,6 +49,7 @@ def with_examples(
     >>> with_examples(linear_regression(1), 100).data.size
     100
     """
+    check_problem(problem)
     laws = () if isinstance(problem.data, Dataset) else problem.data.laws
     if not laws or any(problem.perturbation):
         fix = "write the noise into the example loss" if laws else "the examples of a data set have numbers already"

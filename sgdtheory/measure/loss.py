@@ -17,7 +17,7 @@ from sgdtheory.laws import Dataset
 from sgdtheory.measure.arrays import on_arrays
 from sgdtheory.measure.derivatives import hvp as two_gradients
 from sgdtheory.measure.protocol import Array, Layout, scalars
-from sgdtheory.problem import Problem
+from sgdtheory.problem import Problem, check_problem
 
 Derive: TypeAlias = Callable[[sp.Expr], Sequence[sp.Expr]]
 Evaluate: TypeAlias = Callable[..., Array]
@@ -95,6 +95,7 @@ def numeric_loss(problem: Problem) -> NumericLoss:
     array([[-1.],
            [-2.]])
     """
+    check_problem(problem)
     if problem.free_parameters:
         names = ", ".join(s.name for s in problem.free_parameters)
         known = ", ".join(s.name for s in problem.coordinates)

@@ -146,6 +146,14 @@ class Layout:
         return names, np.array([number[key] for key in keys], dtype=np.int64)
 
 
+def dimension_of(loss: Loss) -> int:
+    """Return the number of parameters of a loss; refuse what is none, such as a problem that was not compiled."""
+    if not all(hasattr(loss, name) for name in ("dimension", "value", "gradient", "hvp")):
+        allowed = "a loss: with layout, value, gradient and hvp"
+        raise ArgumentError("loss", loss, allowed, "numeric_loss(problem), a network, or custom_loss(...)")
+    return loss.dimension
+
+
 def scalars(names: Sequence[str]) -> Layout:
     """Return the layout of single named parameters.
 

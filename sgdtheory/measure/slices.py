@@ -24,7 +24,7 @@ from sgdtheory.measure.grid import (
     on_grid,
     plane_axes,
 )
-from sgdtheory.measure.protocol import Array, Loss
+from sgdtheory.measure.protocol import Array, Loss, dimension_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -185,7 +185,7 @@ def interpolate(
     alpha = axis(points, 1.0)
     if not (alpha == 1).any():
         raise ArgumentError("points", points, "increasing numbers, 0 and 1 among them")
-    ends = [checked_point(p, loss.dimension, name) for p, name in ((start, "start"), (end, "end"))]
+    ends = [checked_point(p, dimension_of(loss), name) for p, name in ((start, "start"), (end, "end"))]
     between = Direction(ends[1] - ends[0], "end − start")
     return _labelled(loss, mixed, ends, ends[0], [between], {"alpha": alpha}, Workers(threads, executor, progress))
 
@@ -263,7 +263,7 @@ def _slice(
     axes: dict[str, Array],
     workers: Workers,
 ) -> xr.Dataset:
-    centre, names = checked_point(w, loss.dimension), ("along",) if len(given) == 1 else ("first", "second")
+    centre, names = checked_point(w, dimension_of(loss)), ("along",) if len(given) == 1 else ("first", "second")
     directions = [direction(one, loss.dimension, name) for one, name in zip(given, names, strict=True)]
     vectors = [centre, *(d.values for d in directions)]
     return _labelled(loss, moved, vectors, centre, directions, axes, workers)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sgdtheory.errors import ArgumentError
 from sgdtheory.measure.directions import Direction, RandomState, checked_point, described, direction, normalised
 from sgdtheory.measure.grid import Points, Workers, counted, described_plane, moved, on_grid, plane_axes
-from sgdtheory.measure.protocol import Array, Loss
+from sgdtheory.measure.protocol import Array, Loss, dimension_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -89,7 +89,7 @@ def extreme_eigenvalues(loss: Loss, w: ArrayLike, *, tolerance: float = 1e-8) ->
     >>> round(ends.smallest, 9), round(ends.largest, 9)
     (-2.0, 3.0)
     """
-    point = checked_point(w, loss.dimension)
+    point = checked_point(w, dimension_of(loss))
     values, vectors = _eigenpairs(loss, point, ("SA", "LA"), tolerance)
     if not np.isfinite(values).all():
         return Ends(float("nan"), float("nan"), float("nan"))
@@ -123,7 +123,7 @@ def hessian_directions(loss: Loss, w: ArrayLike, *, tolerance: float = 1e-8) -> 
     >>> steep.made, np.abs(down.values).round(6)
     ('unit eigenvector of the Hessian, λ = 3', array([0., 1.]))
     """
-    values, vectors = _eigenpairs(loss, checked_point(w, loss.dimension), ("LA", "SA"), tolerance)
+    values, vectors = _eigenpairs(loss, checked_point(w, dimension_of(loss)), ("LA", "SA"), tolerance)
     if not np.isfinite(values).all():
         raise ArgumentError("w", "a point without finite eigenvalues of the Hessian", "one where the loss is smooth")
     made = (f"unit eigenvector of the Hessian, λ = {value:.4g}" for value in values)
@@ -177,7 +177,7 @@ def curvature_map(
     """
     import xarray as xr
 
-    centre, axes = checked_point(w, loss.dimension), plane_axes(points, extent)
+    centre, axes = checked_point(w, dimension_of(loss)), plane_axes(points, extent)
     plane = [direction(d, loss.dimension, n) for d, n in ((first, "first"), (second, "second"))]
     vectors = [centre, *(d.values for d in plane)]
     workers = Workers(threads, executor, progress)
@@ -277,7 +277,7 @@ def random_curvatures(
     >>> abs(found.mean - 1) < 4 * found.mean_error, abs(found.variance - 10) < 4 * found.variance_error
     (True, True)
     """
-    point, made = checked_point(w, loss.dimension), described(normalise, vectors)
+    point, made = checked_point(w, dimension_of(loss)), described(normalise, vectors)
     if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 2:
         raise ArgumentError("count", count, "a whole number >= 2")
     generator, values = np.random.default_rng(rng), np.empty(count)

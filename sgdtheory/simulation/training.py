@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from sgdtheory.errors import ArgumentError
 from sgdtheory.laws import SAMPLINGS
 from sgdtheory.measure.loss import checked_points
-from sgdtheory.measure.protocol import Loss
+from sgdtheory.measure.protocol import Loss, dimension_of
 from sgdtheory.measure.rules import ArrayRule, array_rule
 from sgdtheory.measure.spectrum import extreme_eigenvalues
 from sgdtheory.optimizers import Optimizer
@@ -98,6 +98,7 @@ def training_steps(
     2 (1, 12)
     """
     seed = seed_sequence(rng)
+    dimension_of(loss)  # refuses what is no loss
     whole("steps", steps, 0, ADDRESSES)
     points = _starts(loss, init, replicas, seed)
     batches = _batches(loss, batch_size, sampling, steps, len(points), seed)
@@ -168,6 +169,7 @@ def train(
     {'replica': 3, 'step': 11, 'coordinate': 22}
     """
     seed = seed_sequence(rng)
+    dimension_of(loss)  # refuses what is no loss
     measured = {"loss": loss.value} | dict(observables or {})
     free_names("observables", observables or {}, ("loss",))
     whole("steps", steps, 0, ADDRESSES)

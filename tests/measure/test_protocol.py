@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+import sgdtheory as sgd
 from sgdtheory import ArgumentError
 from sgdtheory.measure.protocol import Layout, Tensor, scalars
 
@@ -40,3 +43,24 @@ def test_single_parameters_are_groups_of_their_own() -> None:
         assert scalars(["a", "b"]).groups(by)[0] == ("a", "b")
     with pytest.raises(ArgumentError, match="neuron"):
         LAYOUT.groups("colour")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda it: sgd.numeric_loss(it),
+        lambda it: sgd.critical_points(it),
+        lambda it: sgd.with_examples(it, 5, 0),
+        lambda it: sgd.lie_bracket(it, 0, 1, [0.0]),
+        lambda it: sgd.bracket_matrix(it, [0.0]),
+        lambda it: sgd.swap_gap(it, sgd.SGD(lr=0.1), 0, 1, [0.0]),
+        lambda it: sgd.slice_1d(it, [0.0], [1.0]),
+        lambda it: sgd.random_directions(it, [0.0]),
+        lambda it: sgd.extreme_eigenvalues(it, [0.0]),
+        lambda it: sgd.train(it, sgd.SGD(lr=0.1), steps=1),
+        lambda it: sgd.training_steps(it, sgd.SGD(lr=0.1), steps=1),
+    ],
+)
+def test_what_is_no_loss_or_problem_is_refused_by_name(call: Callable[[object], object]) -> None:
+    with pytest.raises(ArgumentError, match=r"(loss|problem): got 3; allowed: an? (loss|Problem)"):
+        call(3)
