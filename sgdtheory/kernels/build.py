@@ -117,9 +117,10 @@ def _compiled(path: Path, source: str) -> Callable[..., None]:
         _load(library)
     run: Callable[..., None] = _load(path).run
     packed = machine.pack(run)
-    if packed is not None:
-        _write(_beside(path), packed)
-    return run
+    if packed is None:
+        return run
+    _write(_beside(path), packed)
+    return machine.unpack(packed) or run  # the better of two
 
 
 def _beside(path: Path) -> Path:

@@ -11,7 +11,7 @@ import inspect
 import re
 from functools import cache
 
-from sgdtheory.kernels import functions, random
+from sgdtheory.kernels import functions, interleave, random
 
 MATH = "acos, asin, atan, cos, cosh, erf, inf, isfinite, nan, pow, sin, sinh, sqrt, tan"
 """What kernels use of `math`."""
@@ -30,17 +30,40 @@ _ENTRIES = (
 """What kernels call, and what is therefore cached compiled; the rest is inlined into these."""
 ENTRIES = tuple(function.__name__ for function in _ENTRIES)
 
-_HEAD = f"""
+_IMPORTS = f"""
+import re
 from math import {MATH}
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import njit, types
+from numba.core.cgutils import normalize_ir_text
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.extending import intrinsic
+"""
+
+_HEAD = f"""
+class Interleaved(JITCodeLibrary):
+    def add_ir_module(self, module):
+        text = interleaved(normalize_ir_text(str(module)), {interleave.VECTORS})
+        marked = binding.parse_assembly(text)
+        marked.name = module.name
+        marked.verify()
+        self.add_llvm_module(marked)
+
+
+class InterleavingCompiler(Compiler):
+    def define_pipelines(self):
+        state = self.state
+        state.library = Interleaved(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        return super().define_pipelines()
+
 
 # inlined by force: a call left standing would keep a loop over replicas from becoming vector instructions;
 # no wrappers: nobody calls these from Python, and the wrappers cost half the compile time; nor is there to rewrite
-_options = {{"error_model": "numpy", "no_rewrites": True}}
+_options = {{"error_model": "numpy", "no_rewrites": True, "pipeline_class": InterleavingCompiler}}
 _inlined = {{"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, **_options}}
 inline, cached = njit(**_inlined), njit(cache=True, **_inlined)
 compiled = njit(
@@ -107,7 +130,8 @@ def library_source() -> str:
     """Return the text of the library."""
     ours = (*random.FUNCTIONS, *functions.FUNCTIONS)
     written = (f"@{'cached' if f in _ENTRIES else 'inline'}\n{_plain_source(f)}" for f in ours)
-    parts = ['"""Generated: random numbers and functions that kernels inline."""', _HEAD, *written]
+    legend = '"""Generated: random numbers and functions that kernels inline."""'
+    parts = [legend, _IMPORTS, _plain_source(interleave.interleaved), _HEAD, *written]
     return "\n\n".join(part.strip("\n") + "\n" for part in parts)
 
 

@@ -21,6 +21,8 @@ from llvmlite import __version__ as llvmlite_version
 from llvmlite import binding as llvm
 
 _ENTRY = "sgdtheory_kernel"
+_SETTINGS: dict[str, Any] = {"opt": 3, "reloc": "pic", "codemodel": "small", "jit": True}
+"""Constants are near the code, in operands; numba's setting, for code that lies anywhere, takes two instructions each."""
 _SCALARS = {"int64": ctypes.c_int64, "float64": ctypes.c_double}
 
 
@@ -88,7 +90,8 @@ def unpack(packed: bytes) -> Callable[..., None] | None:
         return None
     if hashlib.sha256(code).hexdigest() != head["sha256"]:
         return None
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
+    # its own memory manager keeps code and constants together, as the small code model wants them
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine(), True)
     if not all(map(_found, head["called"])):  # only an engine sees the C library
         return None
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
@@ -100,7 +103,7 @@ def unpack(packed: bytes) -> Callable[..., None] | None:
 def name() -> str:
     """Name what machine code depends on: the processor, the code generator and numba's settings."""
     settings = sorted((name, value) for name, value in os.environ.items() if name.startswith("NUMBA_"))
-    facts = (llvmlite_version, llvm.get_process_triple(), llvm.get_host_cpu_name(), _features(), settings)
+    facts = (_SETTINGS, llvmlite_version, llvm.get_process_triple(), llvm.get_host_cpu_name(), _features(), settings)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 
@@ -165,11 +168,8 @@ def _features() -> str:
 
 
 def _target_machine() -> llvm.TargetMachine:
-    """Return a code generator set as numba sets its own."""
+    """Return a code generator set as numba sets its own, but for `_SETTINGS`."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple(llvm.get_process_triple())
-    reloc = "static" if target.name.startswith("x86") else "default"
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=_features(), opt=3, reloc=reloc, codemodel="jitdefault", jit=True
-    )
+    return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=_features(), **_SETTINGS)
