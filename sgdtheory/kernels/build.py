@@ -110,7 +110,7 @@ def _machine_code(path: Path) -> Callable[..., None] | None:
 
 
 def _compiled(path: Path, source: str) -> Callable[..., None]:
-    """Compile a file, and keep the machine code beside it."""
+    """Compile a file, and keep the machine code beside it; it stays as it is where numba is told not to compile."""
     if library_name() in source and library_name() not in sys.modules:
         library = cache_folder() / f"{library_name().removeprefix('sgdtheory_')}.py"
         _write(library, library_source().encode())
@@ -119,8 +119,11 @@ def _compiled(path: Path, source: str) -> Callable[..., None]:
     packed = machine.pack(run)
     if packed is None:
         return run
+    native = machine.unpack(packed)
+    if native is None:
+        raise RuntimeError(f"the machine code of {path} calls functions this system does not have")
     _write(_beside(path), packed)
-    return machine.unpack(packed) or run  # the better of two
+    return native
 
 
 def _beside(path: Path) -> Path:

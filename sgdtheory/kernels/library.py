@@ -53,23 +53,45 @@ class Interleaved(JITCodeLibrary):
         self.add_llvm_module(marked)
 
 
-class InterleavingCompiler(Compiler):
+class Optimised(Interleaved):  # and left as text: `machine` makes code of a kernel, with all that is inlined in it
+    codegen = property(lambda self: self)  # asked for to fill in what a call from Python reads, and there is none
+    set_env = staticmethod(lambda name, environment: None)
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name):
+        self._ensure_finalized()
+        return 0
+
+
+class Cached(Compiler):
+    library = Interleaved
+
     def define_pipelines(self):
         state = self.state
-        state.library = Interleaved(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         return super().define_pipelines()
 
 
+class Kernel(Cached):
+    library = Optimised
+
+
+
 # inlined by force: a call left standing would keep a loop over replicas from becoming vector instructions;
 # no wrappers: nobody calls these from Python, and the wrappers cost half the compile time; nor is there to rewrite
-_options = {{"error_model": "numpy", "no_rewrites": True, "pipeline_class": InterleavingCompiler}}
-_inlined = {{"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, **_options}}
-inline, cached = njit(**_inlined), njit(cache=True, **_inlined)
+_options = {{
+    "error_model": "numpy", "no_rewrites": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "nogil": True,
+}}
+inline = njit(forceinline=True, pipeline_class=Kernel, **_options)
+cached = njit(forceinline=True, pipeline_class=Cached, cache=True, **_options)
 compiled = njit(
     "void(i8[::1], i8, f8[::1], f8[::1], f8[:, ::1], f8[:, ::1], i8, i8[::1], f8[:, ::1], i8[::1], "
     "f8[:, :, ::1], i8[::1], i8[:, ::1])",
-    nogil=True, **_options,
+    pipeline_class=Kernel, **_options,
 )
 
 

@@ -1,8 +1,8 @@
 """Machine code of compiled kernels, kept in a file and loaded without the compiler: a warm start imports no numba.
 
 Importing numba and filling its tables takes most of a second, whatever is compiled. Its own cache needs both even to
-load what it has; llvmlite alone loads an object file in some milliseconds. The file is made from numba's optimised LLVM
-text by the same code generator with the same settings, so that the numbers are the same to the last bit.
+load what it has; llvmlite alone loads an object file in some milliseconds. numba goes as far as optimised LLVM text,
+and no machine code of a kernel is made but here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from llvmlite import binding as llvm
 
 _ENTRY = "sgdtheory_kernel"
 _SETTINGS: dict[str, Any] = {"opt": 3, "reloc": "pic", "codemodel": "small", "jit": True}
-"""Constants are near the code, in operands; numba's setting, for code that lies anywhere, takes two instructions each."""
+"""With constants near the code, where an operand reaches them: anywhere else, each takes an instruction more."""
 _SCALARS = {"int64": ctypes.c_int64, "float64": ctypes.c_double}
 
 
@@ -61,16 +61,16 @@ class Argument:
 
 
 def pack(run: Any) -> bytes | None:
-    """Return the machine code of a function that numba has just compiled, with what is needed to call it.
+    """Return the machine code of a function that numba has turned into LLVM's text, with what is needed to call it.
 
-    None for what is not compiled, or is not of numbers and arrays.
+    None for what numba has not touched, or is not of numbers and arrays.
     """
     arguments = _arguments(run)
     if arguments is None:
         return None
     (signature,) = run.nopython_signatures
     overload = run.overloads[signature.args]
-    shared = overload.library._get_module_for_linking()  # optimised; there too if it came from numba's own cache
+    shared = overload.library._get_module_for_linking()  # optimised
     module = _alone(llvm.parse_bitcode(shared.as_bitcode()), overload.fndesc.llvm_func_name)
     code: bytes = _target_machine().emit_object(module)
     head = {
@@ -168,7 +168,7 @@ def _features() -> str:
 
 
 def _target_machine() -> llvm.TargetMachine:
-    """Return a code generator set as numba sets its own, but for `_SETTINGS`."""
+    """Return a code generator set as numba sets its own, but for the code model."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple(llvm.get_process_triple())

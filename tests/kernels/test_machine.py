@@ -58,8 +58,6 @@ def test_the_same_numbers(dynamics: Dynamics, folder: pathlib.Path, monkeypatch:
     monkeypatch.setattr(build, "_LOADED", {})
     monkeypatch.setattr(build, "_compiled", lambda _: pytest.fail("it was compiled again"))
     loaded = build.build(source).run
-    assert hasattr(compiled, "stats")
-    assert not hasattr(loaded, "stats")
     assert numbers(loaded, dynamics) == numbers(compiled, dynamics)
     assert machine.name() in kept.name
 
@@ -94,10 +92,21 @@ def test_what_is_damaged_is_made_anew(
     kept.write_bytes(damage(whole))
     assert machine.unpack(kept.read_bytes()) is None
     monkeypatch.setattr(build, "_LOADED", {})
+    compiled: list[pathlib.Path] = []
+    compile_it = build._compiled
+    monkeypatch.setattr(build, "_compiled", lambda path, text: compiled.append(path) or compile_it(path, text))
     again = build.build(source).run
-    assert hasattr(again, "stats")  # numba's
+    assert len(compiled) == 1
     assert numbers(again, CASES["no noise"]) == numbers(run, CASES["no noise"])
     assert machine.unpack(kept.read_bytes()) is not None
+
+
+def test_a_kernel_that_calls_what_is_nowhere_is_an_error(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = machine.pack
+    monkeypatch.setattr(machine, "pack", lambda run: with_unknown_call(whole(run) or b""))
+    with pytest.raises(RuntimeError, match="calls functions this system does not have"):
+        build.build(emit(CASES["no noise"], (1,)))
+    assert not list(folder.glob("*.code"))
 
 
 def test_what_machine_code_would_not_notice_is_refused(folder: pathlib.Path) -> None:
